@@ -1,0 +1,1 @@
+"""The library: values, errors, tables, vectors, words, and the one façade `Library`."""

@@ -1,0 +1,49 @@
+"""The error tree. Every error that chaincite raises on purpose is a `ChainciteError`.
+
+    ChainciteError
+    ├── SourceError       a source cannot be found, fetched, read, or is refused
+    │   └── Unreachable   a passing fault of the network: trying again may help
+    ├── LibraryError      the library on disk is missing, locked, damaged, or of another make
+    ├── ModelError        an embedding or chat model is missing, altered, or failed
+    ├── BudgetError       something does not fit into the token budget
+    └── UngroundedError   an answer holds what its sources do not
+
+A message says what was seen, what is allowed, and the command or setting that mends it.
+"""
+
+from __future__ import annotations
+
+
+class ChainciteError(Exception):
+    """Something that a person can act on.
+
+    `retry` tells the caller whether the same call may succeed later.
+    """
+
+    retry = False
+
+
+class SourceError(ChainciteError):
+    """A source cannot be found, fetched or read, or may not be."""
+
+
+class Unreachable(SourceError):
+    """A source did not answer this time."""
+
+    retry = True
+
+
+class LibraryError(ChainciteError):
+    """The library on disk is missing, locked, damaged, or made by something else."""
+
+
+class ModelError(ChainciteError):
+    """A model is missing, altered, or failed."""
+
+
+class BudgetError(ChainciteError):
+    """Something does not fit into the token budget."""
+
+
+class UngroundedError(ChainciteError):
+    """An answer holds what its sources do not."""

@@ -1,0 +1,201 @@
+"""The values that travel through the house: frozen, compared by content, ignorant of storage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal
+
+
+class Kind(StrEnum):
+    """What sort of source a document is."""
+
+    PAPER = "paper"
+    PROPOSAL = "proposal"
+    CODE = "code"
+    EVENT = "event"
+    FORUM = "forum"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is known of one source, apart from its text.
+
+    uri: the public address of the source; it names the document in a library.
+    path: the short name a person knows it by (its path in a manifest, or the path given).
+    location: where its bytes are read again: a local path or a URL.
+    sha256: hex digest of the source's bytes.
+    published_at, updated_at: dates the source itself states; retrieved_at: when it was read (UTC).
+    number: its designation, such as `EIP-1559`; requires: designations that it builds on.
+    chain: CAIP-2 id; contracts: addresses (lower case) or CAIP-10 ids.
+    etag, last_modified: validators of the last HTTP answer, for conditional requests.
+    """
+
+    uri: str
+    kind: Kind
+    title: str
+    sha256: str
+    size: int
+    media_type: str
+    path: str
+    location: str
+    retrieved_at: datetime
+    published_at: date | None = None
+    authors: tuple[str, ...] = ()
+    number: str | None = None
+    status: str | None = None
+    category: str | None = None
+    requires: tuple[str, ...] = ()
+    chain: str | None = None
+    contracts: tuple[str, ...] = ()
+    licence: str | None = None
+    commit: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+BlockKind = Literal["heading", "paragraph", "list", "table", "code", "preamble"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A span `text[start:end]` of a document's text that a cut should not fall into.
+
+    level: 1 for the outermost heading, 0 for what is no heading.
+    title: a heading's words without its markup.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader makes of a source: the document, its text, and the text's structure.
+
+    blocks: in order, not overlapping; what lies between two blocks is white space or markup.
+    pages: the offset in `text` at which each page begins (empty where there are no pages).
+    warnings: what a person should know, such as bytes that were not UTF-8.
+    """
+
+    document: Document
+    text: str
+    blocks: tuple[Block, ...]
+    pages: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A span of a document, and where it stands for a person.
+
+    The text is exactly the document's text in [start, end). `context` (designation, title, heading
+    path) helps to find it and is kept beside the text, never in it.
+    page counts from 1; line_start and line_end count from 1 and include both ends.
+    """
+
+    uri: str
+    sha256: str
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    context: str
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+    line_start: int | None = None
+    line_end: int | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """128 bits of hex that name this span of this version of this document."""
+        name = f"{self.uri}\n{self.sha256}\n{self.start}\n{self.end}"
+        return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+    @cached_property
+    def key(self) -> int:
+        """The first 63 bits of the id: the passage's number in the indexes."""
+        return int(self.id[:16], 16) >> 1
+
+    @property
+    def indexed_text(self) -> str:
+        """What is embedded: the context, a line break, the text."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """Where a quotation stands, in terms that anyone can check again.
+
+    sha256 is of the source's bytes, passage_sha256 of the passage's text (UTF-8).
+    """
+
+    uri: str
+    path: str
+    location: str
+    title: str
+    kind: Kind
+    sha256: str
+    passage_id: str
+    passage_sha256: str
+    retrieved_at: datetime
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+    line_start: int | None = None
+    line_end: int | None = None
+    commit: str | None = None
+
+    @classmethod
+    def of(cls, document: Document, passage: Passage) -> SourceRef:
+        """The reference to a passage of a document."""
+        return cls(
+            uri=document.uri,
+            path=document.path,
+            location=document.location,
+            title=document.title,
+            kind=document.kind,
+            sha256=document.sha256,
+            passage_id=passage.id,
+            passage_sha256=hashlib.sha256(passage.text.encode()).hexdigest(),
+            retrieved_at=document.retrieved_at,
+            heading=passage.heading,
+            page=passage.page,
+            line_start=passage.line_start,
+            line_end=passage.line_end,
+            commit=document.commit,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which documents a search may see. Fields are joined by AND, the values in one by OR.
+
+    sources: shell patterns matched against the uri and the path; authors: parts of names;
+    dates include both ends, and a document without a date does not match a date.
+    """
+
+    kinds: tuple[Kind, ...] = ()
+    sources: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    chains: tuple[str, ...] = ()
+    contracts: tuple[str, ...] = ()
+    published_from: date | None = None
+    published_to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that a search found, with the parts that its score is made of."""
+
+    document: Document
+    passage: Passage
+    score: float
+    parts: Mapping[str, float] = field(default_factory=dict)
