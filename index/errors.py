@@ -5,6 +5,7 @@
     │   └── Unreachable   a passing fault of the network: trying again may help
     ├── LibraryError      the library on disk is missing, locked, damaged, or of another make
     ├── ModelError        an embedding or chat model is missing, altered, or failed
+    ├── SettingsError     a setting is unknown or has a value that is not allowed
     ├── BudgetError       something does not fit into the token budget
     └── UngroundedError   an answer holds what its sources do not
 
@@ -39,6 +40,10 @@ class LibraryError(ChainciteError):
 
 class ModelError(ChainciteError):
     """A model is missing, altered, or failed."""
+
+
+class SettingsError(ChainciteError):
+    """A setting is unknown, or has a value that is not allowed."""
 
 
 class BudgetError(ChainciteError):

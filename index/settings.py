@@ -1,0 +1,154 @@
+"""What a person may set, where each value came from, and how a wrong one is reported."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from index.errors import SettingsError
+
+MEGABYTE = 1_000_000
+
+_Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class Origin(NamedTuple):
+    """A setting as it stands: secrets are masked, `origin` says which layer gave the value."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. The command line wins over the environment, that over the file.
+
+    The environment spells a name `CHAINCITE_NAME`; the file is TOML with one `name = value` a line.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHAINCITE_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    library: _Folder = Field(
+        default_factory=lambda: user_data_path("chaincite") / "library",
+        description="folder of the library",
+    )
+    embedder: str = Field(
+        "all-MiniLM-L6-v2",
+        min_length=1,
+        description="embedding model: a sentence-transformers name, or a folder that holds one",
+    )
+    results: int = Field(10, ge=1, le=1000, description="passages that a search shows")
+    budget: int = Field(2000, ge=1, description="tokens that a question may put before the model")
+    allow_private_addresses: bool = Field(
+        False, description="fetch from private, loopback and link-local addresses too"
+    )
+    fetch_timeout: float = Field(30.0, gt=0, description="seconds that a URL may take to answer")
+    fetch_max_bytes: int = Field(50 * MEGABYTE, ge=1, description="largest answer taken from a URL, in bytes")
+    text_max_bytes: int = Field(50 * MEGABYTE, ge=1, description="largest text file read, in bytes")
+    pdf_max_bytes: int = Field(100 * MEGABYTE, ge=1, description="largest PDF read, in bytes")
+    pdf_timeout: float = Field(60.0, gt=0, description="seconds that one PDF may take")
+    pdf_memory_bytes: int = Field(
+        1000 * MEGABYTE, ge=100 * MEGABYTE, description="memory that reading one PDF may take, in bytes"
+    )
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The layers, strongest first: command line, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+
+    @classmethod
+    def load(cls, **command_line: Any) -> Settings:
+        """The settings of this process; `command_line` holds what was given there, None what was not.
+
+        Raises SettingsError with one line for an unreadable file, an unknown name, or a wrong value.
+        """
+        given = {name: value for name, value in command_line.items() if value is not None}
+        file = settings_file()
+        try:
+            settings = cls(**given)
+            in_environment, in_file = EnvSettingsSource(cls)(), TomlConfigSettingsSource(cls, file)()
+        except ValidationError as error:
+            raise SettingsError(_explain(error, given, file)) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{file} is not TOML: {error}; write one `name = value` a line") from None
+        except OSError as error:
+            raise SettingsError(f"cannot read {file}: {error.strerror}; correct or remove it") from None
+        settings._origins.update(dict.fromkeys(in_file, f"file {file}"))
+        settings._origins.update({name: f"environment {_variable(name)}" for name in in_environment})
+        settings._origins.update(dict.fromkeys(given, "command line"))
+        return settings
+
+    def origins(self) -> list[Origin]:
+        """Each setting in the order of declaration, with its value as text and where it came from."""
+        return [
+            Origin(name, str(getattr(self, name)), self._origins.get(name, "default"))
+            for name in type(self).model_fields
+        ]
+
+
+def settings_file() -> Path:
+    """The settings file: what CHAINCITE_SETTINGS names, else `settings.toml` in the user's configuration.
+
+    Raises SettingsError when CHAINCITE_SETTINGS names a file that is not there.
+    """
+    named = os.environ.get("CHAINCITE_SETTINGS")
+    if not named:
+        return user_config_path("chaincite") / "settings.toml"
+    path = Path(named).expanduser()
+    if not path.exists():
+        raise SettingsError(f"CHAINCITE_SETTINGS names {path}, which is not there; create it or unset it")
+    return path
+
+
+def _variable(name: str) -> str:
+    return f"CHAINCITE_{name.upper()}"
+
+
+def _explain(error: ValidationError, given: dict[str, Any], file: Path) -> str:
+    """All that is wrong, in one line: the place, the name, the value, and what is allowed."""
+    return "; ".join(_explain_one(dict(fault), given, file) for fault in error.errors(include_url=False))
+
+
+def _explain_one(fault: dict[str, Any], given: dict[str, Any], file: Path) -> str:
+    name = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        return f"{file}: unknown setting `{name}`; {_nearest(name)}"
+    if name in given:
+        place = "the command line"
+    elif os.environ.get(_variable(name)):
+        place = _variable(name)
+    else:
+        place = str(file)
+    secret = "Secret" in str(Settings.model_fields[name].annotation)
+    seen = "hidden here" if secret else repr(fault["input"])
+    allowed = fault["msg"].removeprefix("Input ").partition(", unable")[0].partition(" for <")[0]
+    return f"{place}: the setting `{name}` {allowed}, but it is {seen}"
+
+
+def _nearest(name: str) -> str:
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"known are {', '.join(Settings.model_fields)}"
