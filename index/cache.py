@@ -1,0 +1,80 @@
+"""Vectors that have been computed once, kept by (model fingerprint, sha256 of the text).
+
+SQLite makes each batch durable as it is embedded, so a killed job pays for nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from index.embed import Embedder, Vectors
+
+BATCH = 128
+"""Texts embedded between two writes to disk: what a kill can cost at most."""
+
+
+class VectorCache:
+    """An embedder that remembers. Not to be shared by threads.
+
+    embedded: how many texts the model has really seen since this was opened.
+    """
+
+    def __init__(self, file: Path, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._connection = sqlite3.connect(file, isolation_level=None, timeout=30)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, PRIMARY KEY (model, text))"
+            " WITHOUT ROWID"
+        )
+        self.embedded = 0
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Float32 rows of unit length, shape (len(texts), dimension); only unseen texts reach the model."""
+        names = [hashlib.sha256(text.encode(errors="surrogatepass")).digest() for text in texts]
+        known = self._known(names)
+        missing = {name: text for name, text in zip(names, texts, strict=True) if name not in known}
+        order = sorted(missing, key=lambda name: len(missing[name]))
+        for at in range(0, len(order), BATCH):
+            batch = order[at : at + BATCH]
+            vectors = self._embedder.embed([missing[name] for name in batch])
+            self._keep(batch, vectors)
+            known.update(zip(batch, vectors, strict=True))
+        rows = [known[name] for name in names]
+        return np.array(rows, np.float32).reshape(len(texts), self._embedder.dimension)
+
+    def forget(self, texts: Sequence[str]) -> None:
+        """Removes the vectors of these texts, of every model."""
+        names = [(hashlib.sha256(text.encode(errors="surrogatepass")).digest(),) for text in texts]
+        self._connection.execute("BEGIN")
+        self._connection.executemany("DELETE FROM vectors WHERE text = ?", names)
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def _known(self, names: Sequence[bytes]) -> dict[bytes, Vectors]:
+        found: dict[bytes, Vectors] = {}
+        for at in range(0, len(names), 500):
+            some = names[at : at + 500]
+            marks = ", ".join("?" * len(some))
+            sql = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})"
+            rows = self._connection.execute(sql, (self._embedder.fingerprint, *some))
+            found.update((name, np.frombuffer(vector, np.float32)) for name, vector in rows)
+        return found
+
+    def _keep(self, names: Sequence[bytes], vectors: Vectors) -> None:
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+            [(self._embedder.fingerprint, n, v.tobytes()) for n, v in zip(names, vectors, strict=True)],
+        )
+        self._connection.execute("COMMIT")
+        self.embedded += len(names)

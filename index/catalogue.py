@@ -1,0 +1,98 @@
+"""The documents of one generation, and which of them pass a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from index.tables import document_from, document_key
+from index.values import Document, Filters
+
+Keys = npt.NDArray[np.int64]
+
+
+class Catalogue:
+    """rows: the documents table, columns of `index.tables.DOCUMENTS`, ordered by uri."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._rows = rows.combine_chunks()
+
+    @cached_property
+    def uris(self) -> list[str]:
+        """All uris, in order."""
+        uris: list[str] = self._rows["uri"].to_pylist()
+        return uris
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The documents' 63-bit keys, in the order of the uris."""
+        return np.array([document_key(uri) for uri in self.uris], np.int64)
+
+    def document(self, uri: str) -> Document:
+        """The document of this uri. Raises KeyError when there is none."""
+        return document_from(self._rows.slice(self._place[uri], 1).to_pylist()[0])
+
+    def recipes(self) -> Iterator[tuple[str, str]]:
+        """Each uri with the recipe that its document was made by."""
+        return zip(self.uris, self._rows["recipe"].to_pylist(), strict=True)
+
+    def documents(self, filters: Filters = Filters()) -> list[Document]:
+        """The documents that pass a filter."""
+        rows = self._rows.filter(pa.array(self._passing(filters)))
+        return [document_from(row) for row in rows.to_pylist()]
+
+    def matching(self, filters: Filters) -> Keys | None:
+        """The keys of the documents that pass a filter, or None when the filter lets all pass."""
+        return None if filters == Filters() else self.keys[self._passing(filters)]
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {uri: at for at, uri in enumerate(self.uris)}
+
+    def _passing(self, filters: Filters) -> npt.NDArray[np.bool_]:
+        passing = np.ones(self._rows.num_rows, np.bool_)
+        for column, wanted in (
+            ("kind", filters.kinds),
+            ("status", filters.statuses),
+            ("chain", filters.chains),
+        ):
+            if wanted:
+                lower = {value.lower() for value in wanted}
+                passing &= [(value or "").lower() in lower for value in self._rows[column].to_pylist()]
+        if filters.sources:
+            passing &= [self._named(uri, path, filters.sources) for uri, path in self._names()]
+        if filters.authors:
+            passing &= [_any_part(filters.authors, names) for names in self._rows["authors"].to_pylist()]
+        if filters.contracts:
+            wanted_contracts = {contract.lower() for contract in filters.contracts}
+            passing &= [
+                any(contract.lower() in wanted_contracts for contract in contracts)
+                for contracts in self._rows["contracts"].to_pylist()
+            ]
+        published = self._rows["published_at"]
+        if filters.published_from:
+            passing &= _true(pc.greater_equal(published, pa.scalar(filters.published_from)))
+        if filters.published_to:
+            passing &= _true(pc.less_equal(published, pa.scalar(filters.published_to)))
+        return passing
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        return zip(self.uris, self._rows["path"].to_pylist(), strict=True)
+
+    @staticmethod
+    def _named(uri: str, path: str, patterns: tuple[str, ...]) -> bool:
+        return any(fnmatchcase(name, pattern) for name in (uri, path) for pattern in patterns)
+
+
+def _any_part(parts: tuple[str, ...], names: list[str]) -> bool:
+    return any(part.lower() in name.lower() for part in parts for name in names)
+
+
+def _true(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.fill_null(column, False), np.bool_)

@@ -1,0 +1,146 @@
+"""Generations: small manifests that say which table versions and index files belong together.
+
+Publishing is one atomic replace of the file `CURRENT`, which names the manifest. Whatever moment a writer dies
+at, `CURRENT` names a generation whose parts are all on disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from index.errors import LibraryError
+from index.shards import Shard
+
+FORMAT = 1
+"""The layout of a library folder; a library of a newer format is refused."""
+
+CURRENT = "CURRENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One state of a library.
+
+    number: counts from 0, an empty library; tables: the version of each Delta table; words: the folder of the
+    word index; embedder, dimension: whose vectors these are; chunker: what cut the passages.
+    """
+
+    number: int
+    created_at: datetime
+    tables: Mapping[str, int]
+    counts: Mapping[str, int]
+    shards: tuple[Shard, ...]
+    words: str
+    embedder: str
+    fingerprint: str
+    dimension: int
+    chunker: str
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """The file name of the manifest."""
+        return f"generation-{self.number:08d}.json"
+
+
+def exists(folder: Path) -> bool:
+    """Whether there is a library in this folder."""
+    return (folder / CURRENT).is_file()
+
+
+def current_name(folder: Path) -> str:
+    """The file name of the current manifest. Raises LibraryError when there is no library."""
+    try:
+        return (folder / CURRENT).read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        raise LibraryError(
+            f"there is no library at {folder}; make one with `chaincite ingest papers PATH`, or choose another with"
+            " --library DIR or CHAINCITE_LIBRARY"
+        ) from None
+    except OSError as error:
+        raise LibraryError(f"the library at {folder} cannot be read: {error.strerror}") from error
+
+
+def current(folder: Path) -> Generation:
+    """The generation that `CURRENT` names. Raises LibraryError when it is missing, damaged, or too new."""
+    name = current_name(folder)
+    try:
+        return _parsed(json.loads((folder / name).read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LibraryError(
+            f"the manifest {name!r} of the library at {folder} cannot be read ({error});"
+            " `chaincite doctor --repair` goes back to the newest one that can"
+        ) from error
+
+
+def all_readable(folder: Path) -> Iterator[Generation]:
+    """Every generation whose manifest can be read, newest first."""
+    for file in sorted(folder.glob("generation-*.json"), reverse=True):
+        try:
+            yield _parsed(json.loads(file.read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+
+
+def publish(folder: Path, generation: Generation) -> None:
+    """Makes this the current generation, in one step that cannot be half done."""
+    body = {**asdict(generation), "created_at": generation.created_at.isoformat()}
+    _replace(folder / generation.name, json.dumps(body, indent=1) + "\n")
+    _replace(folder / CURRENT, generation.name + "\n")
+
+
+
+
+@contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Holds the library's one writer's place; the operating system frees it when the process ends.
+
+    Raises LibraryError when another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "writer.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise LibraryError(
+                f"another process (pid {holder}) is writing to the library at {folder}; one writer at a time is"
+                " allowed: wait until it has ended, then try again"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _parsed(body: dict[str, Any]) -> Generation:
+    if body["format"] > FORMAT:
+        raise LibraryError(
+            f"the library is of format {body['format']}, this chaincite reads up to {FORMAT}; upgrade chaincite with"
+            " `pip install --upgrade chaincite`, or choose another library with --library DIR"
+        )
+    shards = tuple(Shard(**shard) for shard in body["shards"])
+    return Generation(**{**body, "created_at": datetime.fromisoformat(body["created_at"]), "shards": shards})
+
+
+def _replace(file: Path, text: str) -> None:
+    scratch = file.with_suffix(".part")
+    with scratch.open("w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    scratch.replace(file)
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

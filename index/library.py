@@ -1,0 +1,406 @@
+"""The library: the one door to everything on disk.
+
+    with Library.writer(folder) as writer:          # one writer at a time
+        writer.add(document, passages)
+    Library(folder).search("What burns the base fee?")   # any number of readers, in any process
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from index import generation, shards, tables
+from index.cache import VectorCache
+from index.embed import DEFAULT_MODEL, Embedder, Vectors, load
+from index.errors import LibraryError
+from index.generation import Generation
+from index.catalogue import Catalogue
+from index.search import Options, rank
+from index.shards import Shards
+from index.tables import Tables
+from index.values import Document, Filters, Hit, Passage
+from index.words import Words, WordWriter
+
+KEPT = 2
+"""Generations whose files stay on disk, so that a reader that is opening one is not surprised."""
+
+CHECKPOINT = 4096
+"""Passages that a writer gathers before it publishes them."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One generation, open for reading."""
+
+    generation: Generation
+    folder: Path
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The documents, and which of them pass a filter."""
+        return Catalogue(Tables(self.folder / "tables").documents(self.generation.tables["documents"]))
+
+    @cached_property
+    def shards(self) -> Shards:
+        """Passages and vectors."""
+        found = Shards(self.folder / "shards", self.generation.shards)
+        _agree("passages in the vector index", len(found.keys), self.generation.counts["passages"])
+        return found
+
+    @cached_property
+    def words(self) -> Words:
+        """The word index."""
+        found = Words(self.folder / "words" / self.generation.words)
+        _agree("passages in the word index", found.count, self.generation.counts["passages"])
+        return found
+
+
+class Library:
+    """A library, open for reading. It serves the generation it holds and moves on when a newer one is published.
+
+    folder: the library's folder; embedder: the model it must have been built with.
+    Raises LibraryError when there is none, or it is damaged, of a newer format, or of another model.
+    """
+
+    def __init__(self, folder: Path, embedder: str = DEFAULT_MODEL) -> None:
+        self.folder = folder
+        self._embedder_name = embedder
+        self._opened = self._open()
+
+    @property
+    def generation(self) -> int:
+        """The number of the newest generation."""
+        return self._newest().generation.number
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedding model, loaded when it is first needed."""
+        found = load(self._embedder_name)
+        _same_model(self._opened.generation, found)
+        return found
+
+    def search(
+        self, question: str, k: int = 10, filters: Filters = Filters(), options: Options = Options()
+    ) -> list[Hit]:
+        """The k passages that best answer a question, best first; ties break by passage key.
+
+        filters hold inside the searches, so k passages come back whenever k match them.
+        """
+        opened = self._newest()
+        if not question.strip() or k < 1 or not opened.generation.counts["passages"]:
+            return []
+        vector = self.embedder.embed_queries([question])[0]
+        ranked = rank(question, vector, k, filters, options, opened.catalogue, opened.shards, opened.words)
+        passages = opened.shards.passages(key for key, _, _ in ranked)
+        return [
+            Hit(opened.catalogue.document(passage.uri), passage, score, parts)
+            for passage, (_, score, parts) in zip(passages, ranked, strict=True)
+        ]
+
+    def passage(self, passage_id: str) -> Passage:
+        """The passage with this id. Raises LibraryError when the current generation has none."""
+        try:
+            key = int(passage_id[:16], 16) >> 1
+            return self._newest().shards.passages([key])[0]
+        except (ValueError, IndexError):
+            raise LibraryError(f"the library holds no passage {passage_id!r}; `chaincite search` lists passages") from None
+
+    def passages(self, uri: str) -> list[Passage]:
+        """All passages of a document in order; their texts, joined, are the document's text."""
+        found = self._newest().shards
+        positions = np.flatnonzero(np.asarray(found.column("document")) == tables.document_key(uri))
+        return sorted(found.at(positions), key=lambda passage: passage.ordinal)
+
+    def neighbours(self, passage: Passage, before: int = 1, after: int = 1) -> list[Passage]:
+        """The passage with up to `before` and `after` passages of the same document around it, in order."""
+        return self.passages(passage.uri)[max(passage.ordinal - before, 0) : passage.ordinal + after + 1]
+
+    def documents(self, filters: Filters = Filters()) -> list[Document]:
+        """The documents that pass a filter, ordered by uri."""
+        return self._newest().catalogue.documents(filters)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Texts to float32 rows of unit length, shape (len(texts), dimension)."""
+        return self.embedder.embed(texts)
+
+    def stems(self, text: str) -> list[str]:
+        """The terms of a text as the word index knows them."""
+        from index.words import terms
+
+        return self._newest().words.stems(terms(text))
+
+    def frequency(self, stem: str) -> int:
+        """In how many passages a stem stands."""
+        return self._newest().words.frequency(stem)
+
+    def status(self) -> Status:
+        """What the library holds."""
+        return _status(self.folder, self._newest())
+
+    @staticmethod
+    @contextlib.contextmanager
+    def writer(folder: Path, embedder: str = DEFAULT_MODEL) -> Iterator[Writer]:
+        """The library's writer; makes the library when there is none. Publishes what was added at the end.
+
+        After an interruption or an error the library is as last published, and every vector that was computed
+        is in the cache.
+        """
+        with generation.writer_lock(folder):
+            writer = Writer(folder, embedder)
+            try:
+                yield writer
+                writer.publish()
+            finally:
+                writer.close()
+
+    def _newest(self) -> Opened:
+        if generation.current_name(self.folder) != self._opened.generation.name:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Opened:
+        """Opens the current generation; once more when a writer swept it away meanwhile."""
+        opened = Opened(generation.current(self.folder), self.folder)
+        _same_name(opened.generation, self._embedder_name)
+        return opened
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a library holds. Sizes in bytes; passages and documents by kind."""
+
+    generation: int
+    created_at: datetime
+    documents: int
+    passages: int
+    vectors: int
+    events: int
+    documents_by_kind: dict[str, int]
+    passages_by_kind: dict[str, int]
+    embedder: str
+    chunker: str
+    size: int
+    shards: int
+    folder: str = field(default="")
+
+
+class Writer:
+    """Adds and removes documents. Made by `Library.writer`, which holds the lock.
+
+    chunker: fingerprint of what cuts the passages; progress: called with the passages embedded so far.
+    """
+
+    def __init__(self, folder: Path, embedder: str) -> None:
+        self.folder = folder
+        self._embedder = load(embedder)
+        self._tables = Tables(folder / "tables")
+        self.generation = self._start()
+        self.chunker = self.generation.chunker
+        self._cache = VectorCache(folder / "vectors.sqlite", self._embedder)
+        self._added: dict[str, tuple[Document, str, tuple[Passage, ...]]] = {}
+        self._gone: set[str] = set()
+        self._waiting = 0
+        self._indexed = 0
+        self.progress: Callable[[int], None] = lambda passages: None
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model that embeds what is added."""
+        return self._embedder
+
+    @property
+    def embedded(self) -> int:
+        """How many texts the model has seen in this writer's life."""
+        return self._cache.embedded
+
+    def known(self) -> dict[str, tuple[Document, str]]:
+        """The published documents by uri, each with the recipe it was made by."""
+        catalogue = Catalogue(self._tables.documents(self.generation.tables["documents"]))
+        return {uri: (catalogue.document(uri), recipe) for uri, recipe in catalogue.recipes()}
+
+    def add(self, document: Document, passages: Sequence[Passage], recipe: str = "") -> None:
+        """Adds a document, or replaces the one of the same uri.
+
+        recipe: how it was read and cut; it comes back from `known`.
+        """
+        self._gone.add(document.uri)
+        self._waiting += len(passages)
+        self._added[document.uri] = (document, recipe, tuple(passages))
+        if self._waiting >= CHECKPOINT:
+            self.publish()
+
+    def forget(self, uris: Collection[str]) -> None:
+        """Removes documents, their passages and their vectors, from the older versions on disk too."""
+        texts = [p.indexed_text for uri in uris for p in Library(self.folder, self._embedder.name).passages(uri)]
+        self._gone.update(uris)
+        for uri in uris:
+            self._added.pop(uri, None)
+        self.publish()
+        self._cache.forget(texts)
+        self._tables.vacuum()
+        self._sweep(kept=1)
+
+    def publish(self) -> None:
+        """Embeds and commits what is waiting, and makes it the current generation."""
+        if not self._gone:
+            return
+        added, gone = list(self._added.values()), self._gone
+        passages = [passage for _, _, some in added for passage in some]
+        vectors = self._embedded(passages)
+        rows = tables.passage_rows(passages, vectors)
+        documents = tables.document_rows([(document, recipe) for document, recipe, _ in added])
+        published = self._published(gone)
+        versions = self._tables.replace(published, documents, rows)
+        self._publish(versions, {tables.document_key(uri) for uri in published}, rows, vectors, passages)
+        self._added, self._gone, self._waiting = {}, set(), 0
+
+    def close(self) -> None:
+        """Frees what is held. What was not published is undone; its vectors stay in the cache."""
+        self._cache.close()
+
+    def _start(self) -> Generation:
+        if not generation.exists(self.folder):
+            return self._found()
+        now = generation.current(self.folder)
+        _same_name(now, self._embedder.name)
+        _same_model(now, self._embedder)
+        versions = self._tables.restore(now.tables)
+        return replace(now, tables=versions)
+
+    def _found(self) -> Generation:
+        words = "words-00000000"
+        WordWriter(self.folder / "words" / words, None).commit()
+        first = Generation(
+            number=0,
+            created_at=datetime.now(UTC),
+            tables=self._tables.create(),
+            counts={"documents": 0, "passages": 0, "events": 0},
+            shards=(),
+            words=words,
+            embedder=self._embedder.name,
+            fingerprint=self._embedder.fingerprint,
+            dimension=self._embedder.dimension,
+            chunker="",
+        )
+        generation.publish(self.folder, first)
+        return first
+
+    def _embedded(self, passages: Sequence[Passage]) -> Vectors:
+        """Vectors of the passages, in their order; embedded in order of length, reported as it goes."""
+        out = np.empty((len(passages), self._embedder.dimension), np.float32)
+        order = np.argsort([len(passage.indexed_text) for passage in passages], kind="stable")
+        for at in range(0, len(order), 512):
+            some = order[at : at + 512]
+            out[some] = self._cache.embed([passages[i].indexed_text for i in some])
+            self._indexed += len(some)
+            self.progress(self._indexed)
+        return out
+
+    def _published(self, uris: Collection[str]) -> set[str]:
+        there = set(Catalogue(self._tables.documents(self.generation.tables["documents"])).uris)
+        return there & set(uris)
+
+    def _publish(
+        self,
+        versions: dict[str, int],
+        gone: Collection[int],
+        rows: pa.Table,
+        vectors: Vectors,
+        passages: Sequence[Passage],
+    ) -> None:
+        number = self.generation.number + 1
+        name = f"words-{number:08d}"
+        writer = WordWriter(self.folder / "words" / name, self.folder / "words" / self.generation.words)
+        for document in gone:
+            writer.remove(document)
+        for passage in passages:
+            writer.add(passage, tables.document_key(passage.uri))
+        count = writer.commit()
+        now = replace(
+            self.generation,
+            number=number,
+            created_at=datetime.now(UTC),
+            tables=versions,
+            shards=shards.extend(self.folder / "shards", self.generation.shards, gone, rows, vectors),
+            words=name,
+            chunker=self.chunker,
+        )
+        total = sum(shard.count for shard in now.shards)
+        _agree("passages in the word index", count, total)
+        documents = self._tables.documents(versions["documents"]).num_rows
+        self.generation = replace(now, counts={"documents": documents, "passages": total, "events": 0})
+        generation.publish(self.folder, self.generation)
+        self._sweep(KEPT)
+
+    def _sweep(self, kept: int) -> None:
+        """Deletes index files that none of the newest generations name."""
+        for path in orphans(self.folder, kept):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def orphans(folder: Path, kept: int = KEPT) -> list[Path]:
+    """Index files and manifests that the newest `kept` generations do not name."""
+    now = generation.current(folder).number
+    live = [g for g in generation.all_readable(folder) if g.number <= now][:kept]
+    names = {f"{shard.name}{suffix}" for g in live for shard in g.shards for suffix in (".faiss", ".arrow")}
+    names |= {g.words for g in live} | {g.name for g in live}
+    found = [*folder.glob("shards/*"), *folder.glob("words/*"), *folder.glob("generation-*")]
+    return sorted(path for path in found if path.name not in names)
+
+
+def _status(folder: Path, opened: Opened) -> Status:
+    now = opened.generation
+    sql = "SELECT kind, count(*) FROM documents GROUP BY kind ORDER BY kind"
+    by_kind = "SELECT kind, count(*) FROM passages JOIN documents USING (uri) GROUP BY kind ORDER BY kind"
+    found = Tables(folder / "tables")
+    return Status(
+        generation=now.number,
+        created_at=now.created_at,
+        documents=now.counts["documents"],
+        passages=now.counts["passages"],
+        vectors=sum(shard.count for shard in now.shards),
+        events=now.counts["events"],
+        documents_by_kind=dict(found.query(sql, now.tables)),
+        passages_by_kind=dict(found.query(by_kind, now.tables)),
+        embedder=now.fingerprint,
+        chunker=now.chunker,
+        size=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        shards=len(now.shards),
+        folder=str(folder),
+    )
+
+
+def _agree(what: str, seen: int, wanted: int) -> None:
+    if seen != wanted:
+        raise LibraryError(
+            f"the library is damaged: {seen} {what}, {wanted} in the manifest; `chaincite doctor --repair` makes the"
+            " indexes again from the tables, without embedding anything"
+        )
+
+
+def _same_name(now: Generation, embedder: str) -> None:
+    if now.embedder != embedder:
+        raise LibraryError(
+            f"the library was built with the embedding model {now.embedder!r}, the settings say {embedder!r}; set"
+            f" CHAINCITE_EMBEDDER={now.embedder}, or choose another library with --library DIR"
+        )
+
+
+def _same_model(now: Generation, embedder: Embedder) -> None:
+    if now.fingerprint != embedder.fingerprint or now.dimension != embedder.dimension:
+        raise LibraryError(
+            f"the library was built with {now.fingerprint}, but the model {embedder.name!r} is now"
+            f" {embedder.fingerprint}; restore the old model, or ingest into a new library with --library DIR"
+        )

@@ -1,0 +1,217 @@
+"""Shards: immutable pairs of files that hold passages for search, derived from the tables.
+
+A shard is a FAISS index (`.faiss`, exact inner product, stable 64-bit ids) and the same passages' rows
+(`.arrow`, memory-mapped, in the same order). Shards are merged as an LSM tree merges its runs: a new one swallows
+its smaller predecessors, so there are few and each row is rewritten a logarithmic number of times (O'Neil et al.
+1996, The Log-Structured Merge-Tree).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from index.embed import Vectors
+from index.errors import LibraryError
+from index.tables import PASSAGES, passage_from, vectors_of
+from index.values import Passage
+
+LARGEST = 65_536
+"""Passages in a shard at most: bounds what a writer holds in memory."""
+
+Keys = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What a generation records of a shard: its name (of content), rows, and the sha256 of both files."""
+
+    name: str
+    count: int
+    vectors_sha256: str
+    rows_sha256: str
+
+
+def write(folder: Path, rows: pa.Table, vectors: Vectors) -> Shard:
+    """Writes a shard and flushes it to disk.
+
+    rows: columns of `PASSAGES`, n of them; vectors: float32, shape (n, dimension).
+    """
+    import faiss
+
+    keys = np.asarray(rows["key"], np.int64)
+    flat = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+    flat.add_with_ids(np.ascontiguousarray(vectors), keys)
+    folder.mkdir(parents=True, exist_ok=True)
+    serialized = faiss.serialize_index(flat)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, PASSAGES) as writer:
+        writer.write_table(rows.select(PASSAGES.names).combine_chunks())
+    arrow = sink.getvalue()
+    shas = _sha256(serialized), _sha256(arrow)
+    name = _sha256("".join(shas).encode())[:24]
+    _write_synced(folder / f"{name}.faiss", serialized)
+    _write_synced(folder / f"{name}.arrow", arrow)
+    return Shard(name, len(keys), *shas)
+
+
+def extend(
+    folder: Path, shards: Sequence[Shard], gone: Collection[int], rows: pa.Table, vectors: Vectors
+) -> tuple[Shard, ...]:
+    """The shards without the passages of the documents with the keys `gone`, and with new rows.
+
+    Unaffected shards stay as they are; nothing on disk is changed or removed.
+    """
+    kept = list(_without(folder, shards, np.fromiter(gone, np.int64)))
+    if rows.num_rows:
+        parts = [(rows.select(PASSAGES.names), vectors)]
+        size = rows.num_rows
+        while kept and kept[-1].count < 2 * size and kept[-1].count + size <= LARGEST:
+            last = Opened(folder, kept.pop())
+            parts.insert(0, (last.rows, last.vectors))
+            size += last.shard.count
+        merged = pa.concat_tables([part for part, _ in parts])
+        kept.append(write(folder, merged, np.concatenate([part for _, part in parts])))
+    return tuple(kept)
+
+
+def _without(folder: Path, shards: Iterable[Shard], gone: Keys) -> Iterator[Shard]:
+    for shard in shards:
+        opened = Opened(folder, shard)
+        stays = ~np.isin(np.asarray(opened.rows["document"], np.int64), gone)
+        if stays.all():
+            yield shard
+        elif stays.any():
+            yield write(folder, opened.rows.filter(pa.array(stays)), opened.vectors[stays])
+
+
+class Opened:
+    """One shard, open for reading.
+
+    Raises LibraryError when a file is missing or, on `check`, is not what was written.
+    """
+
+    def __init__(self, folder: Path, shard: Shard) -> None:
+        self.shard = shard
+        self._vectors_file = folder / f"{shard.name}.faiss"
+        self._rows_file = folder / f"{shard.name}.arrow"
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        try:
+            return pa.ipc.open_file(pa.memory_map(str(self._rows_file))).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise damaged(self._rows_file, error) from error
+
+    @cached_property
+    def index(self) -> Any:
+        import faiss
+
+        try:
+            body = np.fromfile(self._vectors_file, np.uint8)
+            if _sha256(body) != self.shard.vectors_sha256:
+                raise damaged(self._vectors_file, "its sha256 is not the one recorded")
+            return faiss.deserialize_index(body)
+        except (OSError, RuntimeError) as error:
+            raise damaged(self._vectors_file, error) from error
+
+    @property
+    def vectors(self) -> Vectors:
+        """Float32, shape (n, dimension), in the order of the rows."""
+        import faiss
+
+        flat = faiss.downcast_index(self.index.index)
+        return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d).copy()
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with this shard, a line each."""
+        for file, want in (
+            (self._vectors_file, self.shard.vectors_sha256),
+            (self._rows_file, self.shard.rows_sha256),
+        ):
+            if not file.exists():
+                yield f"{file.name} is missing"
+            elif hashlib.file_digest(file.open("rb"), "sha256").hexdigest() != want:
+                yield f"{file.name} is not what was written (sha256 differs)"
+
+
+class Shards:
+    """All shards of one generation, open for search.
+
+    `keys` are the passages' 64-bit keys, in the order of the rows.
+    """
+
+    def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
+        self._opened = [Opened(folder, shard) for shard in shards]
+        self._rows = pa.concat_tables([PASSAGES.empty_table(), *(part.rows for part in self._opened)])
+        self.keys: Keys = np.asarray(self._rows["key"], np.int64)
+        self._order = np.argsort(self.keys)
+        self._sorted = self.keys[self._order]
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A column of `PASSAGES` over all shards."""
+        return self._rows[name]
+
+    def passages(self, keys: Iterable[int]) -> list[Passage]:
+        """The passages with these keys, in the order asked."""
+        wanted = np.fromiter(keys, np.int64)
+        at = self._order[np.searchsorted(self._sorted, wanted)]
+        return [passage_from(row) for row in self._rows.take(pa.array(at)).to_pylist()]
+
+    def at(self, positions: npt.NDArray[np.int64]) -> list[Passage]:
+        """The passages at these positions of the rows."""
+        return [passage_from(row) for row in self._rows.take(pa.array(positions)).to_pylist()]
+
+    def search(self, query: Vectors, k: int, allowed: Keys | None = None) -> tuple[Keys, Vectors]:
+        """The k nearest passages to one unit vector: their keys and cosines, best first, ties by key.
+
+        allowed: the only keys that may be found; the restriction holds inside the search.
+        """
+        import faiss
+
+        keys, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        for part in self._opened:
+            selector = faiss.IDSelectorBatch(allowed) if allowed is not None else None
+            parameters = faiss.SearchParameters(sel=selector) if selector is not None else None
+            found, ids = part.index.search(query.reshape(1, -1), k, params=parameters)
+            keys.append(ids[0][ids[0] >= 0])
+            scores.append(found[0][ids[0] >= 0])
+        all_keys, all_scores = np.concatenate(keys), np.concatenate(scores)
+        best = np.lexsort((all_keys, -all_scores))[:k]
+        return all_keys[best], all_scores[best]
+
+
+def damaged(file: Path, reason: object) -> LibraryError:
+    """The error for an index file that cannot be used."""
+    return LibraryError(
+        f"the index file {file.name} cannot be used ({reason}); `chaincite doctor --repair` makes it again"
+        " from the tables, without embedding anything"
+    )
+
+
+def _write_synced(file: Path, body: Any) -> None:
+    scratch = file.with_suffix(file.suffix + ".part")
+    with scratch.open("wb") as out:
+        out.write(body)
+        out.flush()
+        os.fsync(out.fileno())
+    scratch.replace(file)
+
+
+def _sha256(body: Any) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def rows_and_vectors(batches: Iterable[pa.RecordBatch], dimension: int) -> tuple[pa.Table, Vectors]:
+    """Batches of the passages table as what `write` takes."""
+    table = pa.Table.from_batches(list(batches))
+    return table.select(PASSAGES.names), vectors_of(table["vector"], dimension)

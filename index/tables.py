@@ -1,0 +1,202 @@
+"""The tables: Delta Lake, and the truth of a library. Rows exist in this module alone.
+
+Commits are atomic and versioned. A generation names the versions that belong together, so a commit that no
+generation names has not happened: the next writer rolls it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from index.values import Document, Kind, Passage
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+    from index.embed import Vectors
+
+_STRINGS = pa.list_(pa.string())
+
+DOCUMENTS = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("kind", pa.string()),
+        ("title", pa.string()),
+        ("sha256", pa.string()),
+        ("size", pa.int64()),
+        ("media_type", pa.string()),
+        ("path", pa.string()),
+        ("location", pa.string()),
+        ("retrieved_at", pa.timestamp("us", "UTC")),
+        ("published_at", pa.date32()),
+        ("authors", _STRINGS),
+        ("number", pa.string()),
+        ("status", pa.string()),
+        ("category", pa.string()),
+        ("requires", _STRINGS),
+        ("chain", pa.string()),
+        ("contracts", _STRINGS),
+        ("licence", pa.string()),
+        ("commit", pa.string()),
+        ("etag", pa.string()),
+        ("last_modified", pa.string()),
+        ("recipe", pa.string()),
+    ]
+)
+"""The fields of `Document`, and `recipe`: how it was read and cut, so that a change of that is noticed."""
+
+PASSAGES = pa.schema(
+    [
+        ("key", pa.int64()),
+        ("id", pa.string()),
+        ("document", pa.int64()),
+        ("uri", pa.string()),
+        ("sha256", pa.string()),
+        ("ordinal", pa.int32()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("text", pa.string()),
+        ("context", pa.string()),
+        ("heading", _STRINGS),
+        ("page", pa.int32()),
+        ("line_start", pa.int32()),
+        ("line_end", pa.int32()),
+    ]
+)
+
+_WITH_VECTOR = PASSAGES.append(pa.field("vector", pa.list_(pa.float32())))
+_SCHEMAS = {"documents": DOCUMENTS, "passages": _WITH_VECTOR}
+
+
+class Tables:
+    """The tables of one library. Every read names the version it wants.
+
+    folder: where the tables are, one folder each.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self) -> dict[str, int]:
+        """Makes the tables that are missing, empty; returns the version of each."""
+        from deltalake import DeltaTable
+
+        for name, schema in _SCHEMAS.items():
+            DeltaTable.create(self.folder / name, schema=schema, mode="ignore")
+        return self.versions()
+
+    def versions(self) -> dict[str, int]:
+        """The newest version of each table, published or not."""
+        return {name: self._table(name).version() for name in _SCHEMAS}
+
+    def restore(self, versions: Mapping[str, int]) -> dict[str, int]:
+        """Undoes commits made after `versions`; returns the versions that now stand."""
+        for name, version in versions.items():
+            table = self._table(name)
+            if table.version() != version:
+                table.restore(version)
+        return self.versions()
+
+    def replace(self, gone: Collection[str], documents: pa.Table, passages: pa.Table) -> dict[str, int]:
+        """Removes the documents with these uris and their passages, then adds rows.
+
+        passages: the columns of `PASSAGES` and `vector`. Returns the new versions.
+        """
+        from deltalake import write_deltalake
+
+        for name, rows in (("passages", passages), ("documents", documents)):
+            table = self._table(name)
+            for some in _slices(sorted(gone), 500):
+                table.delete(f"uri IN ({', '.join(map(_quoted, some))})")
+            if rows.num_rows:
+                write_deltalake(table, rows.cast(_SCHEMAS[name]), mode="append")
+        return self.versions()
+
+    def documents(self, version: int) -> pa.Table:
+        """All rows of the documents table, ordered by uri."""
+        return self._table("documents", version).to_pyarrow_table().cast(DOCUMENTS).sort_by("uri")
+
+    def passages(self, version: int) -> Iterator[pa.RecordBatch]:
+        """The rows of the passages table, vectors included, a batch at a time."""
+        batches = self._table("passages", version).to_pyarrow_dataset().to_batches(batch_size=4096)
+        return (batch.cast(_WITH_VECTOR) for batch in batches if batch.num_rows)
+
+    def query(self, sql: str, versions: Mapping[str, int]) -> list[tuple[Any, ...]]:
+        """Rows that DuckDB answers over these versions; `documents` and `passages` are the tables' names."""
+        import duckdb
+
+        with duckdb.connect(config={"enable_external_access": True}) as connection:
+            for name, version in versions.items():
+                connection.register(name, self._table(name, version).to_pyarrow_dataset())
+            return connection.execute(sql).fetchall()
+
+    def vacuum(self) -> None:
+        """Deletes from disk what no current row needs, older versions included."""
+        for name in _SCHEMAS:
+            self._table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+
+    def _table(self, name: str, version: int | None = None) -> DeltaTable:
+        from deltalake import DeltaTable
+
+        return DeltaTable(self.folder / name, version=version)
+
+
+def document_key(uri: str) -> int:
+    """63 bits of the uri's sha256: a document's number in the indexes."""
+    return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8]) >> 1
+
+
+def document_rows(documents: Sequence[tuple[Document, str]]) -> pa.Table:
+    """Documents and their recipes as rows of `DOCUMENTS`."""
+    names = [field.name for field in fields(Document)]
+    columns: dict[str, Any] = {name: [getattr(d, name) for d, _ in documents] for name in names}
+    return pa.table({**columns, "recipe": [recipe for _, recipe in documents]}, schema=DOCUMENTS)
+
+
+def document_from(row: Mapping[str, Any]) -> Document:
+    """A row of `DOCUMENTS` as a value."""
+    values = {field.name: row[field.name] for field in fields(Document)}
+    lists = {name: tuple(row[name]) for name in ("authors", "requires", "contracts")}
+    return Document(**{**values, **lists, "kind": Kind(row["kind"])})
+
+
+def passage_rows(passages: Sequence[Passage], vectors: Vectors) -> pa.Table:
+    """Passages and their vectors, shape (n, dimension), as rows of `PASSAGES` and `vector`."""
+    names = [name for name in PASSAGES.names if name != "document"]
+    columns: dict[str, Any] = {name: [getattr(p, name) for p in passages] for name in names}
+    columns["document"] = [document_key(p.uri) for p in passages]
+    return pa.table({**columns, "vector": vector_column(vectors)}, schema=_WITH_VECTOR)
+
+
+def passage_from(row: Mapping[str, Any]) -> Passage:
+    """A row of `PASSAGES` as a value."""
+    values = {field.name: row[field.name] for field in fields(Passage)}
+    return Passage(**{**values, "heading": tuple(row["heading"])})
+
+
+def vector_column(vectors: Vectors) -> pa.Array:
+    """Vectors of shape (n, dimension) as a column of lists, not copied."""
+    count, dimension = vectors.shape
+    offsets = pa.array(np.arange(0, (count + 1) * dimension, max(dimension, 1), dtype=np.int32)[: count + 1])
+    return pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1), pa.float32()))
+
+
+def vectors_of(column: pa.ChunkedArray | pa.Array, dimension: int) -> Vectors:
+    """The inverse of `vector_column`."""
+    chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return np.asarray(chunk.flatten(), np.float32).reshape(-1, dimension)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _slices(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[at : at + size] for at in range(0, len(items), size))

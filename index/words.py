@@ -1,0 +1,242 @@
+"""The word index: tantivy's BM25 over terms that keep crypto's identifiers findable, whole and by part.
+
+Each generation has a folder of its own. A new one starts as hard links to the segment files of the last, which
+tantivy never rewrites, so a generation costs what changed and readers of an older one are not disturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from index.errors import LibraryError
+from index.values import Passage
+
+HEAP_BYTES = 64 * 1024 * 1024
+FIELDS = ("text", "context")
+
+_TERM = re.compile(
+    r"0[xX][0-9a-fA-F]+"
+    r"|\b(?:EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*[0-9]+\b"
+    r"|[0-9]{1,3}(?:[,_][0-9]{3})+(?![0-9])"
+    r"|[0-9]+(?:\.[0-9]+)+"
+    r"|[^\W_]+(?:_+[^\W_]+)*",
+    re.IGNORECASE,
+)
+_DESIGNATION = re.compile(r"(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([0-9]+)", re.IGNORECASE)
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
+
+STOPWORDS = frozenset(
+    "a about all also am an and any are as at be because been before being but by can could did do does doing "
+    "done for from get had has have having he her here him his how i if in into is it its itself just like me "
+    "much my no nor not of on one or other our out over own she should so some such than that the their them "
+    "then there these they this those to too under until up us very was we were what when where which while "
+    "who whom whose why will with would you your".split()
+)
+"""Words of a question that say nothing of its subject; left out of queries, never of the index."""
+
+
+def terms(text: str) -> list[str]:
+    """The index terms of a text, lower case: words, and identifiers both whole and in parts.
+
+    Proposal designations become one term whatever their spelling, and EIP and ERC share their numbers, as they
+    do in the world. A number loses its grouping. A long hexadecimal string also counts as its first four bytes
+    (a selector) and, where it is a padded address, as that address.
+
+    >>> terms("EIP-1559, erc 20, BIP-0039")
+    ['eip1559', 'eip20', 'bip39']
+    >>> terms("MAX_BLOB_GAS safeTransferFrom 16,777,216")
+    ['max_blob_gas', 'max', 'blob', 'gas', 'safetransferfrom', 'safe', 'transfer', 'from', '16777216']
+    >>> terms("0x1626ba7e00000000")
+    ['0x1626ba7e00000000', '0x1626ba7e']
+    """
+    return [term for match in _TERM.finditer(text) for term in _forms(match.group())]
+
+
+@lru_cache(maxsize=65_536)
+def _forms(token: str) -> tuple[str, ...]:
+    lower = token.lower()
+    if lower.startswith("0x") and len(lower) > 2:
+        return tuple(dict.fromkeys(_hexadecimal(lower)))
+    if designation := _DESIGNATION.fullmatch(token):
+        series, number = designation.group(1).lower(), designation.group(2)
+        return (("eip" if series == "erc" else series) + number,)
+    if token[0].isdigit() and not token.isalnum():
+        return (lower.replace(",", "").replace("_", ""),)
+    parts = [part.lower() for part in _PART.findall(token)]
+    return (lower, *(part for part in parts if len(part) > 1)) if len(parts) > 1 else (lower,)
+
+
+def _hexadecimal(digits: str) -> Iterator[str]:
+    yield digits
+    if len(digits) > 10:
+        yield digits[:10]
+    if len(digits) == 66 and digits[2:26] == "0" * 24:
+        yield "0x" + digits[26:]
+
+
+def query_terms(question: str) -> list[str]:
+    """The distinct terms of a question that can tell passages apart; all of them where none can."""
+    found = list(dict.fromkeys(terms(question)))
+    return [term for term in found if term not in STOPWORDS] or found
+
+
+class WordWriter:
+    """Makes the word index of the next generation from that of the last.
+
+    folder: where it is to be; last: the folder to start from, or None for an empty index.
+    """
+
+    def __init__(self, folder: Path, last: Path | None) -> None:
+        import tantivy
+
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if last is not None:
+            _link(last, folder)
+        self._folder = folder
+        self._tantivy = tantivy
+        self._index = tantivy.Index(_schema(), path=str(folder))
+        _register(self._index)
+        self._writer = self._index.writer(HEAP_BYTES, 1)
+
+    def remove(self, document: int) -> None:
+        """Removes all passages of the document with this key."""
+        query = self._tantivy.Query.term_set_query(self._index.schema, "document", [document])
+        self._writer.delete_documents_by_query(query)
+
+    def add(self, passage: Passage, document: int) -> None:
+        """Adds a passage of the document with this key."""
+        row = self._tantivy.Document()
+        row.add_unsigned("key", passage.key)
+        row.add_unsigned("document", document)
+        row.add_text("text", " ".join(terms(passage.text)))
+        row.add_text("context", " ".join(terms(passage.context)))
+        self._writer.add_document(row)
+
+    def commit(self) -> int:
+        """Writes the index to disk; returns the number of passages in it."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
+        self._index.reload()
+        for name in os.listdir(self._folder):
+            if name.endswith(".lock"):
+                (self._folder / name).unlink()
+        return int(self._index.searcher().num_docs)
+
+
+class Words:
+    """The word index of one generation, open for search."""
+
+    def __init__(self, folder: Path) -> None:
+        import tantivy
+
+        self._tantivy = tantivy
+        self._schema = _schema()
+        try:
+            self._index = tantivy.Index.open(str(folder))
+        except (ValueError, OSError) as error:
+            raise LibraryError(
+                f"the word index cannot be opened ({error}); `chaincite doctor --repair` makes it again from the"
+                " tables"
+            ) from error
+        _register(self._index)
+
+    @cached_property
+    def _searcher(self) -> Any:
+        return self._index.searcher()
+
+    @cached_property
+    def _analyzer(self) -> Any:
+        return _analyzer()
+
+    @property
+    def count(self) -> int:
+        """Passages in the index."""
+        return int(self._searcher.num_docs)
+
+    def stems(self, words: Sequence[str]) -> list[str]:
+        """Terms as they stand in the index."""
+        return [stem for word in words for stem in self._analyzer.analyze(word)]
+
+    def frequency(self, stem: str) -> int:
+        """In how many passages a term stands."""
+        return int(self._searcher.doc_freq("text", stem))
+
+    def search(
+        self,
+        words: Sequence[str],
+        k: int,
+        documents: Iterable[int] | None = None,
+        boosts: dict[str, float] | None = None,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """The k best passages for these terms by BM25 (k1 1.2, b 0.75): keys and scores, best first.
+
+        documents: keys of the only documents that may be found; boosts: the weight of each of `FIELDS`.
+        """
+        query = self._query(self.stems(words), boosts or dict.fromkeys(FIELDS, 1.0))
+        if query is None:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        if documents is not None:
+            query = self._restricted(query, list(documents))
+        hits = self._searcher.search(query, k, count=False).hits
+        keys = self._searcher.fast_field_values("key", [address for _, address in hits]) if hits else []
+        return np.array(keys, np.int64), np.array([score for score, _ in hits], np.float32)
+
+    def _query(self, stems: Sequence[str], boosts: dict[str, float]) -> Any:
+        query, should = self._tantivy.Query, self._tantivy.Occur.Should
+        clauses = [
+            (should, query.boost_query(query.term_query(self._schema, field, stem), boost))
+            for stem in dict.fromkeys(stems)
+            for field, boost in boosts.items()
+            if boost > 0
+        ]
+        return query.boolean_query(clauses) if clauses else None
+
+    def _restricted(self, query: Any, documents: Collection[int]) -> Any:
+        must = self._tantivy.Occur.Must
+        allowed = self._tantivy.Query.term_set_query(self._schema, "document", list(documents))
+        silent = self._tantivy.Query.const_score_query(allowed, 0.0)
+        return self._tantivy.Query.boolean_query([(must, query), (must, silent)])
+
+
+def _schema() -> Any:
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("key", fast=True, indexed=True)
+    builder.add_unsigned_field("document", indexed=True)
+    for field in FIELDS:
+        builder.add_text_field(field, tokenizer_name="terms", index_option="freq")
+    return builder.build()
+
+
+def _analyzer() -> Any:
+    import tantivy
+
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
+    return builder.filter(tantivy.Filter.stemmer("english")).build()
+
+
+def _register(index: Any) -> None:
+    index.register_tokenizer("terms", _analyzer())
+
+
+def _link(source: Path, target: Path) -> None:
+    """Segment files are written once and linked; what tantivy replaces is copied."""
+    for file in source.iterdir():
+        if file.suffix == ".lock":
+            continue
+        if file.suffix == ".json":
+            shutil.copy2(file, target / file.name)
+        else:
+            os.link(file, target / file.name)

@@ -1,0 +1,135 @@
+"""The ingestion job: sources found, read, cut, and handed to a library's writer; only what changed costs anything."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from index.errors import SourceError
+from index.library import Writer
+from index.values import Document, Reading, SourceRef
+from ingest import readers
+from ingest.chunk import Chunker
+from ingest.fetch import Fetcher
+from ingest.sources import Facts, Found, Limits, Problem, Source, load
+
+READERS = "1"
+"""Part of every document's recipe: raise it when a reader makes something else of the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is: sources looked at, of how many; passages indexed."""
+
+    sources: int
+    total: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a job did. `skipped` is input at fault, `notes` are things worth knowing; embedded counts texts."""
+
+    added: int
+    changed: int
+    unchanged: int
+    skipped: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
+    passages: int
+    embedded: int
+    seconds: float
+
+
+class Job:
+    """Brings a library up to date with sources.
+
+    writer: where documents go; fetcher: the one door to the network; progress: called as the job goes on.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        fetcher: Fetcher,
+        limits: Limits = Limits(),
+        progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self._writer = writer
+        self._fetcher = fetcher
+        self._limits = limits
+        self._progress = progress
+        self._chunker = Chunker(writer.embedder.tokenizer, writer.embedder.max_tokens)
+
+    def run(self, found: Found) -> Report:
+        """Reads every source that is new or has changed. One that fails is skipped and the rest goes on."""
+        began = time.monotonic()
+        known = self._writer.known()
+        counts = {"added": 0, "changed": 0, "unchanged": 0}
+        skipped, notes = list(found.problems), list(found.notes)
+        embedded, indexed = self._writer.embedded, 0
+        self._writer.chunker = self._chunker.fingerprint
+        for at, source in enumerate(found.sources):
+            self._writer.progress = lambda n, at=at: self._progress(Progress(at, len(found.sources), n))
+            try:
+                reading, recipe = self._read(source, known.get(source.uri))
+            except SourceError as error:
+                skipped.append(Problem(source.path, str(error)))
+                continue
+            if reading is None:
+                counts["unchanged"] += 1
+                continue
+            passages = self._chunker.passages(reading)
+            self._writer.add(reading.document, passages, recipe)
+            indexed += len(passages)
+            counts["changed" if source.uri in known else "added"] += 1
+            notes += [Problem(source.path, warning) for warning in reading.warnings]
+        self._writer.publish()
+        return Report(
+            **counts,
+            skipped=tuple(skipped),
+            notes=tuple(notes),
+            passages=indexed,
+            embedded=self._writer.embedded - embedded,
+            seconds=time.monotonic() - began,
+        )
+
+    def _read(self, source: Source, known: tuple[Document, str] | None) -> tuple[Reading | None, str]:
+        """The reading of a source, or None when the library already holds it as it is now."""
+        recipe = self._recipe(source)
+        document = known[0] if known is not None and known[1] == recipe else None
+        now = datetime.now(UTC)
+        fetched = load(
+            source,
+            self._fetcher,
+            etag=document.etag if document else None,
+            last_modified=document.last_modified if document else None,
+            limits=self._limits,
+        )
+        if document is not None and (
+            fetched.not_modified or hashlib.sha256(fetched.body).hexdigest() == document.sha256
+        ):
+            return None, recipe
+        reading = readers.read(
+            fetched.body, source, media_type=fetched.media_type, retrieved_at=now, limits=self._limits
+        )
+        validators = {"etag": fetched.etag, "last_modified": fetched.last_modified}
+        return replace(reading, document=replace(reading.document, **validators)), recipe
+
+    def _recipe(self, source: Source) -> str:
+        """Names all that the passages of a source depend on, apart from its bytes."""
+        parts = (READERS, self._chunker.fingerprint, source.path, source.location, repr(source.stated))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def reread(ref: SourceRef, fetcher: Fetcher, limits: Limits = Limits()) -> Reading:
+    """The source of a citation as it is now.
+
+    Raises SourceError when it is gone or can no longer be read, Unreachable when it did not answer.
+    """
+    source = Source(location=ref.location, path=ref.path, uri=ref.uri, stated=Facts(kind=ref.kind))
+    fetched = load(source, fetcher, limits=limits)
+    return readers.read(
+        fetched.body, source, media_type=fetched.media_type, retrieved_at=datetime.now(UTC), limits=limits
+    )
