@@ -1,0 +1,203 @@
+"""The layout of a PDF's pages: from lines with a place and a font to a text with headings and paragraphs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from index.values import Block
+from ingest.readers.parsed import Parsed
+
+HYPHEN = "\ufffe"
+"""What the worker leaves for the hyphen of a word that is broken at the end of a line."""
+
+_LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
+_BULLET = re.compile(r"[•●○■▪◦‣∙–*-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s")
+_NUMBER = re.compile(r"(?:Appendix |Chapter )?(\d{1,2}(?:\.\d{1,2})*|[A-Z](?:\.\d{1,2})*)(?:[.:]| \|)?\s(?=[^\W\d_])")
+_NAMED = re.compile(r"(?:abstract|introduction|references|conclusions?|acknowledge?ments?)\.?", re.IGNORECASE)
+_NO_HEADING = re.compile(r"[.,;:]$|[=_@]|\. ?\. ?\.|^(?:Figure|Fig\.|Table|Listing) \d|^[•●○■▪◦‣∙]")
+_SENTENCE_END = re.compile(r"[.:!?][)\]”\"’']*$")
+_WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_MOST_HEADING_LINES = 4
+_LEVELS = 6
+
+
+class Line(NamedTuple):
+    """A line of a page: its text, font size and weight, and its place in points from the top left."""
+
+    text: str
+    size: float
+    bold: bool
+    left: float
+    top: float
+    right: float
+
+
+def lay_out(pages: Sequence[Sequence[Line]]) -> Parsed:
+    """The text of pages, each after a form feed, and its blocks.
+
+    Running heads and page numbers stay in the text, outside the blocks.
+    """
+    words = Counter(word.lower() for page in pages for line in page for word in _WORDS.findall(line.text))
+    layout = _Layout(pages)
+    texts: list[str] = []
+    starts: list[int] = []
+    blocks: list[Block] = []
+    position = 0
+    for page in pages:
+        text, spans = _join(page, words)
+        starts.append(position)
+        for run in layout.runs(page):
+            start, end = position + spans[run[0]][0], position + spans[run[-1]][1]
+            blocks.append(layout.block(page, run, start, end))
+        texts.append(text)
+        position += len(text) + 2
+    return Parsed("\n\f".join(texts), tuple(blocks), pages=tuple(starts))
+
+
+def front(pages: Sequence[Sequence[Line]]) -> tuple[str, Sequence[Line]]:
+    """The title that the first page prints, and the lines around it up to the abstract or the first section."""
+    page = pages[0] if pages else []
+    count = next((i for i, line in enumerate(page) if i and _opens_body(line)), len(page))
+    lines = page[:count]
+    largest = max((line.size for line in lines if len(_letters(line.text)) > 2), default=0.0)
+    titles = [line for line in lines if line.size == largest]
+    title = " ".join(line.text.strip() for line in titles) if len(titles) <= _MOST_HEADING_LINES else ""
+    return " ".join(title.split()), [line for line in lines if line.size != largest or not title]
+
+
+def _opens_body(line: Line) -> bool:
+    numbered = re.match(r"1[. ]", line.text) and _NUMBER.match(line.text)
+    return bool(numbered or _NAMED.match(line.text) or len(line.text) > 75)
+
+
+class _Layout:
+    """What is usual in a document: its body size, the pitch of its lines, its styles of headings."""
+
+    def __init__(self, pages: Sequence[Sequence[Line]]) -> None:
+        sizes = Counter[float]()
+        pitches = []
+        for page in pages:
+            for line in page:
+                sizes[line.size] += len(line.text)
+            for line, following in pairwise(page):
+                if line.size == following.size and 0 < following.top - line.top < 2.5 * line.size:
+                    pitches.append((following.top - line.top) / line.size)
+        self._size = sizes.most_common(1)[0][0] if sizes else 0.0
+        self._pitch = median(pitches) if pitches else 1.2
+        self._furniture = _furniture(pages)
+        self._title, rest = front(pages)
+        self._front = set(rest)
+        found = {self._rank(line) for page in pages for line in page if self._is_heading(line)}
+        self._ranks = {rank: min(level, _LEVELS) for level, rank in enumerate(sorted(found), start=1)}
+
+    def runs(self, page: Sequence[Line]) -> Iterator[list[int]]:
+        """The lines of a page, by number, that make a block each; running heads are in none."""
+        run: list[int] = []
+        for index, line in enumerate(page):
+            furniture = _key(page, index) in self._furniture
+            if run and (furniture or self._parts(page[run[0]], page[index - 1], line)):
+                yield run
+                run = []
+            if not furniture:
+                run.append(index)
+        if run:
+            yield run
+
+    def block(self, page: Sequence[Line], run: Sequence[int], start: int, end: int) -> Block:
+        """The block that a run of lines makes at a span of the text."""
+        first = page[run[0]]
+        if self._is_heading(first) and len(run) <= _MOST_HEADING_LINES:
+            title = " ".join(" ".join(page[index].text for index in run).replace(HYPHEN + " ", "").split())
+            return Block("heading", start, end, self._ranks[self._rank(first)], title.translate(_LIGATURES))
+        return Block("list" if _BULLET.match(first.text) else "paragraph", start, end)
+
+    def _rank(self, line: Line) -> tuple[float, int]:
+        number = _NUMBER.match(line.text)
+        return -line.size, number[1].count(".") if number else 0
+
+    def _is_heading(self, line: Line) -> bool:
+        text = line.text.strip()
+        if line in self._front or not 3 <= len(_letters(text)) or len(text) > 120 or text.endswith(HYPHEN):
+            return False
+        if _NAMED.fullmatch(text):
+            return True
+        if _NO_HEADING.search(text) or len(_letters(text)) < 0.6 * len(text.replace(" ", "")):
+            return False
+        larger = line.size >= (1.06 if line.bold else 1.25) * self._size
+        return larger or (line.bold and line.size >= 0.98 * self._size)
+
+    def _parts(self, first: Line, before: Line, line: Line) -> bool:
+        """Whether a block that begins with `first` and has come to `before` ends ahead of `line`."""
+        if before.text.endswith(HYPHEN):
+            return False
+        heading = self._is_heading(line)
+        same_style = line.size == before.size and line.bold == before.bold
+        step = line.top - before.top
+        far = step < -2 or step > 1.45 * self._pitch * max(line.size, before.size)
+        if heading or self._is_heading(before):
+            return not (heading and self._is_heading(before) and same_style and not far and not _NUMBER.match(line.text))
+        if _BULLET.match(line.text):
+            return not _BULLET.match(first.text) or far
+        resized = abs(line.size - before.size) > 0.15 * before.size and len(line.text) > 40
+        ended = bool(_SENTENCE_END.search(before.text))
+        return far or resized or (ended and line.left > before.left + 0.8 * line.size and not _BULLET.match(first.text))
+
+
+def _join(page: Sequence[Line], words: Counter[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of a page, and the span of each line in it; broken words are whole again."""
+    text = ""
+    spans = []
+    for index, line in enumerate(page):
+        piece, end = line.text.translate(_LIGATURES), "\n" if index + 1 < len(page) else ""
+        if piece.endswith(HYPHEN):
+            following = page[index + 1].text.translate(_LIGATURES) if end else ""
+            piece = piece.removesuffix(HYPHEN)
+            if following[:1].isalnum():
+                piece, end = piece + _mark(piece, following, words), ""
+            else:
+                piece += "-"
+        spans.append((len(text), len(text) + len(piece)))
+        text += piece + end
+    return text, spans
+
+
+def _mark(head: str, tail: str, words: Counter[str]) -> str:
+    """What belongs between the halves of a broken word: a hyphen of its own, or nothing.
+
+    >>> _mark("a non", "custodial pool", Counter({"non": 1, "custodial": 1}))
+    '-'
+    >>> _mark("with", "out it", Counter({"without": 2, "with": 5, "out": 1}))
+    ''
+    """
+    left, right = re.search(r"[\w-]*$", head), re.match(r"\w*", tail)
+    first, second = (left[0] if left else "").lower(), (right[0] if right else "").lower()
+    if words[first + second]:
+        return ""
+    if words[f"{first}-{second}"] or not tail[0].islower():
+        return "-"
+    return "-" if words[first.rpartition("-")[2]] and words[second] else ""
+
+
+def _furniture(pages: Sequence[Sequence[Line]]) -> set[tuple[str, int]]:
+    """Keys of the lines at the edges of pages that come back: running heads, page numbers."""
+    edges = Counter(key for page in pages for key in {_key(page, index) for index in _edges(page)})
+    return {key for key, count in edges.items() if count >= max(3, len(pages) // 4)}
+
+
+def _edges(page: Sequence[Line]) -> set[int]:
+    order = sorted(range(len(page)), key=lambda index: page[index].top)
+    return {*order[:2], *order[-2:]}
+
+
+def _key(page: Sequence[Line], index: int) -> tuple[str, int]:
+    """A line without its numbers and where it stands: what running heads have in common."""
+    return re.sub(r"\d+", "#", page[index].text).strip(), round(page[index].top / 8)
+
+
+def _letters(text: str) -> str:
+    return "".join(char for char in text if char.isalpha())

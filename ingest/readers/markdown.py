@@ -1,0 +1,100 @@
+"""Markdown, with YAML front matter or the fenced preamble of a BIP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from index.values import Block, BlockKind
+from ingest.readers.parsed import Parsed, lines_of, offsets_of, whole
+from ingest.readers.preamble import facts_of, header_fields, yaml_fields
+from ingest.sources import Facts
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"\s*```[^\n`]*\n(\s*BIP:.*?)^\s*```[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_KINDS: dict[str, BlockKind] = {
+    "paragraph_open": "paragraph",
+    "blockquote_open": "paragraph",
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "table_open": "table",
+    "fence": "code",
+    "code_block": "code",
+}
+
+
+def read_markdown(text: str, path: str) -> Parsed:
+    """The structure of a Markdown text; the text stays as it is."""
+    facts, start = _preamble(text, path)
+    preamble = [Block("preamble", 0, start)] if start else []
+    blocks = whole(text, [*preamble, *_blocks(text, start)])
+    headings = [block for block in blocks if block.kind == "heading"]
+    title = next((block.title for block in sorted(headings, key=lambda block: block.level)), None)
+    return Parsed(text, blocks, facts.over(Facts(title=title)))
+
+
+def _preamble(text: str, path: str) -> tuple[Facts, int]:
+    if match := _FRONT_MATTER.match(text):
+        return facts_of(yaml_fields(match[1]), path), match.end()
+    if match := _FENCED.match(text):
+        return facts_of(header_fields(match[1]), path), match.end()
+    return Facts(), 0
+
+
+def _blocks(text: str, start: int) -> Iterator[Block]:
+    offsets = offsets_of(lines_of(text, start), start)
+    depth = 0
+    tokens = _parser().parse(text[start:])
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        if depth == 0 and token.map:
+            block = _block(token, following, [offsets[line] for line in token.map])
+            if block:
+                yield block
+        depth += token.nesting
+
+
+def _block(token: Token, following: Token | None, span: Sequence[int]) -> Block | None:
+    start, end = span
+    if token.type == "heading_open" and following is not None:
+        return Block("heading", start, end, int(token.tag[1]), _plain(following.content))
+    if token.type == "html_block":
+        return Block(_html_kind(token.content), start, end)
+    kind = _KINDS.get(token.type)
+    return Block(kind, start, end) if kind else None
+
+
+def _html_kind(content: str) -> BlockKind:
+    head = content.lstrip()[:20].lower()
+    if head.startswith(("<pre", "<code")):
+        return "code"
+    return "table" if head.startswith("<table") else "paragraph"
+
+
+def _plain(content: str) -> str:
+    """The words of inline Markdown without its marks."""
+    if not re.search(r"[*_`\[<&\\~]", content):
+        return " ".join(content.split())
+    children = _inline_parser().parseInline(content)[0].children or []
+    text = "".join(" " if child.type.endswith("break") else child.content for child in children if child.type != "html_inline")
+    return " ".join(text.split())
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").enable("table").disable("inline")
+
+
+@cache
+def _inline_parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark")

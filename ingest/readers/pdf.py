@@ -1,0 +1,107 @@
+"""PDF: text and structure by pypdfium2, in a child process that cannot take the library down with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from index.errors import SourceError
+from ingest.readers.layout import Line, front, lay_out
+from ingest.readers.parsed import Parsed
+from ingest.readers.preamble import names
+from ingest.sources import Facts, Limits
+
+_WORKER = Path(__file__).with_name("pdf_worker.py")
+_GENERIC = re.compile(r"untitled|microsoft word|\.(?:docx?|tex|dvi|pdf|indd|pages)\b|^[\w-]+$", re.IGNORECASE)
+_NAME = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}")
+_MONTHS = "January February March April May June July August September October November December".split()
+_DAY = re.compile(rf"({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\d{{4}})")
+
+
+def read_pdf(body: bytes, limits: Limits) -> Parsed:
+    """The text of a PDF's pages, parted by a form feed, with headings, paragraphs and lists.
+
+    A word that is broken at a line's end is made whole. Raises SourceError for a PDF that is protected by
+    a password, broken, without a text layer, or takes more memory or time than the limits.
+    """
+    answer = _extract(body, limits)
+    pages = [[Line(*line) for line in page] for page in answer["pages"]]
+    if not any(pages):
+        raise SourceError(f"is a PDF of {len(pages)} pages without a text layer; run it through OCR first")
+    parsed = lay_out(pages)
+    return replace(parsed, facts=_facts(answer["metadata"], pages))
+
+
+def _extract(body: bytes, limits: Limits) -> dict[str, Any]:
+    seconds = limits.pdf_seconds
+    numbers = map(str, (limits.pdf_memory, round(seconds) + 1, limits.text_bytes))
+    try:
+        child = subprocess.run(
+            [sys.executable, "-P", str(_WORKER), *numbers],
+            input=body,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SourceError(_fault("time", limits)) from None
+    if child.returncode:
+        raise SourceError(_fault("time" if child.returncode == -signal.SIGXCPU else "memory", limits))
+    answer: dict[str, Any] = json.loads(child.stdout)
+    if "error" in answer:
+        raise SourceError(_fault(answer["error"], limits))
+    return answer
+
+
+def _fault(fault: str, limits: Limits) -> str:
+    return {
+        "password": "is protected by a password; take the protection off, and try again",
+        "broken": "is a broken PDF; get the file again",
+        "long": f"is a PDF of more than {limits.text_bytes / 2**20:.0f} million characters; split it",
+        "time": f"is a PDF that takes longer than {limits.pdf_seconds:.0f} s to open; split or simplify it",
+        "memory": f"is a PDF that crashes its reader or takes over {limits.pdf_memory / 2**20:.0f} MiB to open; "
+        "split or simplify it",
+    }[fault]
+
+
+def _facts(metadata: Mapping[str, str], pages: Sequence[Sequence[Line]]) -> Facts:
+    """Title, authors and date as the first page prints them, or as the metadata has them."""
+    printed, rest = front(pages)
+    first = " ".join(line.text for line in pages[0]).casefold()
+    title = " ".join(metadata.get("Title", "").split())
+    sensible = not _GENERIC.search(title) and all(word in first for word in title.casefold().split())
+    people = tuple(name for line in rest for name in names(line.text.replace(" and ", ", ")) if _NAME.fullmatch(name))
+    given = tuple(name for name in names(metadata.get("Author", "")) if not _GENERIC.search(name) or name in first)
+    return Facts(
+        title=title if title and sensible else printed or title or None,
+        authors=people if set(given) <= set(people) else given,
+        published_at=_printed_date(rest) or _metadata_date(metadata.get("CreationDate", "")),
+    )
+
+
+def _printed_date(lines: Sequence[Line]) -> date | None:
+    for line in lines:
+        if match := _DAY.search(line.text):
+            try:
+                return date(int(match[3]), _MONTHS.index(match[1]) + 1, int(match[2] or 1))
+            except ValueError:
+                continue
+    return None
+
+
+def _metadata_date(text: str) -> date | None:
+    """The day in a PDF date such as `D:20090324113315-06'00'`."""
+    match = re.match(r"(?:D:)?(\d{8})", text)
+    try:
+        return datetime.strptime(match[1], "%Y%m%d").date() if match else None
+    except ValueError:
+        return None

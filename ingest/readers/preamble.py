@@ -1,0 +1,117 @@
+"""The headers that proposals and notes carry: YAML front matter and BIP preambles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+
+from index.values import Kind
+from ingest.sources import Facts
+
+_HEADER = re.compile(r"[ \t]*([A-Za-z][\w-]*):[ \t]*(.*)")
+_BRACKETS = re.compile(r"<[^>]*>|\([^)]*\)|\[[^\]]*\]|\S+@\S+")
+_HANDLE = re.compile(r"@([\w-]+)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SERIES = ("eip", "erc", "bip", "caip")
+
+
+def header_fields(text: str) -> dict[str, str]:
+    r"""`Key: value` lines by lower-case key; a line indented deeper than its key continues the value.
+
+    >>> header_fields("BIP: 8\nAuthors: Ann\n         Ben\n")
+    {'bip': '8', 'authors': 'Ann\nBen'}
+    """
+    fields: dict[str, str] = {}
+    key, depth = "", 0
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        match = _HEADER.fullmatch(line)
+        if match and (not key or indent <= depth):
+            key, depth = match[1].lower(), indent
+            fields[key] = match[2].strip()
+        elif key and line.strip():
+            fields[key] = f"{fields[key]}\n{line.strip()}".strip()
+    return fields
+
+
+def yaml_fields(text: str) -> dict[str, str]:
+    r"""The same from YAML: scalars as they are written, lists as lines, nested names as `name`.
+
+    What is not YAML is read as header lines.
+
+    >>> yaml_fields("title: 'A: B'\nauthors:\n- name: Ann\n- Ben\n")
+    {'title': 'A: B', 'authors': 'Ann\nBen'}
+    """
+    import yaml
+
+    try:
+        loaded = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+    except yaml.YAMLError:
+        return header_fields(text)
+    if not isinstance(loaded, dict):
+        return {}
+    return {str(key).lower(): _flat(value) for key, value in loaded.items()}
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, list):
+        return "\n".join(_flat(item) for item in value)
+    if isinstance(value, dict):
+        return str(value.get("name", ""))
+    return str(value)
+
+
+def facts_of(fields: Mapping[str, str], path: str) -> Facts:
+    """What a header states. path: the file's name, which tells an ERC without a category."""
+    series = next((key for key in _SERIES if re.search(r"\d", fields.get(key, ""))), None)
+    prefix = (series or "").upper()
+    if series == "eip" and (fields.get("category") == "ERC" or path.rpartition("/")[2].startswith("erc-")):
+        number = designations(fields["eip"], "ERC")
+    else:
+        number = designations(fields[series], prefix) if series else ()
+    return Facts(
+        kind=Kind.PROPOSAL if number else None,
+        title=" ".join(fields.get("title", "").split()) or None,
+        authors=names(fields.get("authors") or fields.get("author", "")),
+        published_at=_date(fields, "created", "assigned", "date", "published"),
+        number=number[0] if number else None,
+        status=fields.get("status") or None,
+        category=fields.get("category") or fields.get("layer") or fields.get("type") or None,
+        requires=designations(fields.get("requires", ""), prefix) if series else (),
+    )
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The people in an author line, without addresses and handles, each once.
+
+    >>> names("Vitalik Buterin (@vbuterin), Ann Lee <ann@example.org>, (@ben), et al.")
+    ('Vitalik Buterin', 'Ann Lee', 'ben')
+    """
+    # A comma inside brackets parts no names.
+    parts = re.split(r"[,;\n](?![^<(]*[>)])", text)
+    found = []
+    for part in parts:
+        name = " ".join(_BRACKETS.sub(" ", part).split()).strip(" @")
+        handle = _HANDLE.search(part)
+        found.append(name or (handle[1] if handle and part.strip().startswith(("@", "(@")) else ""))
+    return tuple(dict.fromkeys(name for name in found if name and name.lower() not in ("et al.", "et al")))
+
+
+def designations(text: str, prefix: str) -> tuple[str, ...]:
+    """The numbers in a text as designations.
+
+    >>> designations("155, EIP-0020", "EIP")
+    ('EIP-155', 'EIP-20')
+    """
+    return tuple(dict.fromkeys(f"{prefix}-{int(number)}" for number in re.findall(r"\d+", text)))
+
+
+def _date(fields: Mapping[str, str], *keys: str) -> date | None:
+    for key in keys:
+        if match := _DATE.search(fields.get(key, "")):
+            try:
+                return date.fromisoformat(match[0])
+            except ValueError:
+                continue
+    return None
