@@ -1,0 +1,105 @@
+"""Asks a library: search, pack, pick, and the answer with all that it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from agent import answers, extract
+from agent.answers import Answer, Citation, Usage
+from agent.budget import Budget
+from agent.extract import Quote
+from agent.pack import pack
+from agent.present import one_line
+from index.errors import SettingsError
+from index.values import Filters, Hit, SourceRef
+
+CANDIDATES = 30
+"""Passages that a question may be answered from, before the budget."""
+
+NEAREST = 3
+"""Sources named when the answer is refused."""
+
+
+class Library(extract.Corpus, Protocol):
+    """What answering needs of a library."""
+
+    @property
+    def generation(self) -> int: ...
+
+    def search(self, question: str, k: int = 10, filters: Filters = ...) -> list[Hit]: ...
+
+
+def ask(library: Library, question: str, budget: int, filters: Filters | None = None) -> Answer:
+    """The answer to a question, quoted from the library within `budget` tokens, or an honest refusal.
+
+    Raises SettingsError for an empty question, BudgetError for one that does not fit, and what the library
+    raises.
+    """
+    if not question.strip():
+        raise SettingsError(
+            'the question is empty; ask in words, as in: chaincite ask "What is the base fee?"'
+        )
+    asked_at, started = datetime.now(UTC), time.perf_counter()
+    filters = filters or Filters()
+    plan = Budget.plan(question, budget)
+    hits = library.search(question, CANDIDATES, filters)
+    packing = pack(hits, plan)
+    found = extract.extract(
+        question, packing.sections, library, lambda said: plan.count(_text(said)) <= plan.reserve
+    )
+    quotes = found.quotes if found.support.enough else ()
+    citations = tuple(_citation(number, quote) for number, quote in enumerate(quotes, 1))
+    sentences = tuple(answers.Sentence(one_line(c.quote), (c.number,)) for c in citations)
+    text = _text([citation.quote for citation in citations]) or answers.NOT_IN_LIBRARY
+    return Answer(
+        id=answers.identify(asked_at, question, text, citations),
+        question=question,
+        asked_at=asked_at,
+        text=text,
+        sentences=sentences,
+        refused=not quotes,
+        removed=(),
+        citations=citations,
+        nearest=() if quotes else _nearest(hits),
+        filters=filters,
+        generation=library.generation,
+        packing=packing.report,
+        usage=Usage(
+            tokens_in=plan.question + packing.report.evidence,
+            tokens_out=plan.count(text),
+            seconds=round(time.perf_counter() - started, 3),
+        ),
+        answered_by="extractive",
+    )
+
+
+def _text(quotes: Sequence[str]) -> str:
+    """The final text: a line for each quotation, with its number."""
+    return "\n".join(f"{one_line(quote)} [{number}]" for number, quote in enumerate(quotes, 1))
+
+
+def _citation(number: int, quote: Quote) -> Citation:
+    """Cites the passage in which the quotation begins, with the lines of the quotation alone."""
+    offset = 0
+    for passage in quote.section.passages:
+        if quote.start < offset + len(passage.text):
+            break
+        offset += len(passage.text)
+    source = SourceRef.of(quote.section.document, passage)
+    if passage.line_start is not None:
+        body = passage.text[: quote.start - offset].lstrip()
+        first = passage.line_start + body.count("\n")
+        source = replace(source, line_start=first, line_end=first + quote.text.count("\n"))
+    start = passage.start + quote.start - offset
+    return Citation(number, source, quote.text, start, start + len(quote.text))
+
+
+def _nearest(hits: Sequence[Hit]) -> tuple[SourceRef, ...]:
+    best: dict[str, SourceRef] = {}
+    for hit in hits:
+        best.setdefault(hit.document.uri, SourceRef.of(hit.document, hit.passage))
+    return tuple(best.values())[:NEAREST]

@@ -1,0 +1,158 @@
+"""Answers, citations and hits as people read them: plain words, Markdown, and where each source opens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from index.values import Hit, SourceRef
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from agent.answers import Answer
+
+_ESCAPES = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # operating system commands, such as links and titles
+    r"|\x1b[PX^_].*?(?:\x1b\\|$)"
+    r"|[\x1b\x9b]\[?[0-?]*[ -/]*[@-~]"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+_RENDERED = {".md", ".markdown", ".mediawiki", ".rst", ".adoc", ".org", ".textile"}
+"""What GitHub shows rendered, where a line number means nothing without `?plain=1`."""
+
+
+def clean(text: str) -> str:
+    r"""Source text made safe for a terminal: no escape sequences, control or direction characters.
+
+    >>> clean("red \x1b[31malert\x1b[0m")
+    'red alert'
+    """
+    return _ESCAPES.sub("", text)
+
+
+def one_line(text: str) -> str:
+    r"""Clean text with every run of white space as one space.
+
+    >>> one_line(" a\n  b ")
+    'a b'
+    """
+    return " ".join(clean(text).split())
+
+
+def place(source: SourceRef) -> str:
+    """The name, heading, and page or lines of a source.
+
+    Such as `EIP-1559 § Specification, lines 120–141`.
+    """
+    heading = f" § {source.heading[-1]}" if source.heading and source.heading[-1] != source.title else ""
+    where = f", page {source.page}" if source.page else ""
+    if source.line_start is not None and not source.page:
+        one = source.line_start == source.line_end
+        where = f", line {source.line_start}" if one else f", lines {source.line_start}–{source.line_end}"
+    return one_line(f"{source.number or source.title}{heading}{where}")
+
+
+def citation_line(number: int, source: SourceRef) -> str:
+    """The line under an answer: place, commit, day of retrieval, and the start of the source's sha256."""
+    commit = f", commit {source.commit[:7]}" if source.commit else ""
+    retrieved = f"{source.retrieved_at:%Y-%m-%d}"
+    return clean(f"[{number}] {place(source)}{commit}, retrieved {retrieved}, sha256 {source.sha256[:8]}…")
+
+
+def link(source: SourceRef) -> str:
+    """The address that opens at the quotation: GitHub at its lines, a PDF at its page, else the source."""
+    uri = one_line(source.uri).replace(" ", "%20")
+    if source.page:
+        return f"{uri}#page={source.page}"
+    parts = urlsplit(uri)
+    if parts.hostname == "github.com" and "/blob/" in parts.path and source.line_start is not None:
+        plain = "?plain=1" if PurePosixPath(parts.path).suffix.lower() in _RENDERED else ""
+        return f"{uri}{plain}#L{source.line_start}-L{source.line_end}"
+    return uri
+
+
+def to_markdown(answer: Answer) -> str:
+    """The answer as a Markdown document: question, sentences as quotations, numbered sources with links."""
+    lines = [f"# {_escaped(answer.question)}", ""]
+    if answer.refused:
+        lines += [_escaped(answer.text), "", "Nearest sources:", ""]
+        lines += [f"- [{_escaped(place(source))}]({link(source)})" for source in answer.nearest]
+    for sentence in answer.sentences:
+        marks = "".join(f" [{number}]" for number in sentence.citations)
+        lines += [f"> {_escaped(sentence.text)}{_escaped(marks)}", ""]
+    if answer.citations:
+        lines += ["## Sources", ""]
+        lines += [
+            f"{c.number}. [{_escaped(place(c.source))}]({link(c.source)}), "
+            + (f"commit `{clean(c.source.commit)}`, " if c.source.commit else "")
+            + f"retrieved {c.source.retrieved_at:%Y-%m-%d}, sha256 `{c.source.sha256}`"
+            for c in answer.citations
+        ]
+    lines += ["", f"Answer {answer.id}, {answer.answered_by}, library generation {answer.generation}."]
+    return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", one_line(text))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where people read: no markup is interpreted, nothing is highlighted, colour only on a terminal."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False, stderr=stderr)
+
+
+def show_answer(answer: Answer, out: Console) -> None:
+    """Prints the sentences, then the sources with their addresses, then what it took."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if answer.refused:
+        out.print(Text(answer.text, style="bold"))
+        if answer.nearest:
+            out.print(Text("\nNearest sources:"))
+    for sentence in answer.sentences:
+        marks = "".join(f" [{number}]" for number in sentence.citations)
+        out.print(Padding(Text.assemble(clean(sentence.text), (marks, "cyan")), (0, 0, 1, 0)))
+    for c in answer.citations:
+        _show_source(citation_line(c.number, c.source), c.source, out)
+    for source in answer.nearest:
+        _show_source(place(source), source, out)
+    packed = sum(item.verdict == "kept" for item in answer.packing.items)
+    out.print(
+        Text(
+            f"\nanswer {answer.id} · {packed} of {len(answer.packing.items)} passages read · "
+            f"{answer.usage.tokens_in} of {answer.packing.budget} tokens · {answer.usage.seconds:.1f} s",
+            style="dim",
+        )
+    )
+
+
+def _show_source(line: str, source: SourceRef, out: Console) -> None:
+    from rich.text import Text
+
+    out.print(Text(line))
+    out.print(Text(f"    {link(source)}", style="blue"), soft_wrap=True)
+
+
+def show_hits(hits: Iterable[Hit], out: Console) -> None:
+    """Prints each hit: rank, score, place, address, and the beginning of its text."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for rank, hit in enumerate(hits, 1):
+        source = SourceRef.of(hit.document, hit.passage)
+        out.print(
+            Text.assemble((f"{rank}. ", "bold"), (place(source), "bold"), (f"  {hit.score:.3f}", "dim"))
+        )
+        if source.number:
+            out.print(Padding(Text(one_line(source.title), style="italic"), (0, 0, 0, 4)))
+        text = Text(one_line(hit.passage.text))
+        text.truncate(280, overflow="ellipsis")
+        out.print(Padding(text, (0, 0, 0, 4)))
+        out.print(Text(f"    {link(source)}\n", style="blue"), soft_wrap=True)
