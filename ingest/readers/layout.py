@@ -19,7 +19,8 @@ _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "
 _BULLET = re.compile(r"[•●○■▪◦‣∙–*-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s")
 _NUMBER = re.compile(r"(?:Appendix |Chapter )?(\d{1,2}(?:\.\d{1,2})*|[A-Z](?:\.\d{1,2})*)(?:[.:]| \|)?\s(?=[^\W\d_])")
 _NAMED = re.compile(r"(?:abstract|introduction|references|conclusions?|acknowledge?ments?)\.?", re.IGNORECASE)
-_NO_HEADING = re.compile(r"[.,;:]$|[=_@]|\. ?\. ?\.|^(?:Figure|Fig\.|Table|Listing) \d|^[•●○■▪◦‣∙]")
+_NO_HEADING = re.compile(r"[.,;:]$|[=@]|__|://|\. ?\. ?\.|^(?:Figure|Fig\.|Table|Listing) \d|^[^\w\[(“\"]")
+_BYLINE = re.compile(r"(?:[A-ZÀ-Þ]\S* ){1,3}[A-ZÀ-Þ]\S*|.*\b\d{4}\b.*")
 _SENTENCE_END = re.compile(r"[.:!?][)\]”\"’']*$")
 _WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _MOST_HEADING_LINES = 4
@@ -42,7 +43,7 @@ def lay_out(pages: Sequence[Sequence[Line]]) -> Parsed:
 
     Running heads and page numbers stay in the text, outside the blocks.
     """
-    words = Counter(word.lower() for page in pages for line in page for word in _WORDS.findall(line.text))
+    words = _vocabulary(pages)
     layout = _Layout(pages)
     texts: list[str] = []
     starts: list[int] = []
@@ -53,21 +54,21 @@ def lay_out(pages: Sequence[Sequence[Line]]) -> Parsed:
         starts.append(position)
         for run in layout.runs(page):
             start, end = position + spans[run[0]][0], position + spans[run[-1]][1]
-            blocks.append(layout.block(page, run, start, end))
+            blocks.append(layout.block(page[run[0]], start, end, text[spans[run[0]][0] : spans[run[-1]][1]]))
         texts.append(text)
         position += len(text) + 2
     return Parsed("\n\f".join(texts), tuple(blocks), pages=tuple(starts))
 
 
-def front(pages: Sequence[Sequence[Line]]) -> tuple[str, Sequence[Line]]:
-    """The title that the first page prints, and the lines around it up to the abstract or the first section."""
+def front(pages: Sequence[Sequence[Line]]) -> tuple[Sequence[Line], Sequence[Line]]:
+    """The lines of the title on the first page, and those around it up to the abstract or the first section."""
     page = pages[0] if pages else []
     count = next((i for i, line in enumerate(page) if i and _opens_body(line)), len(page))
-    lines = page[:count]
-    largest = max((line.size for line in lines if len(_letters(line.text)) > 2), default=0.0)
-    titles = [line for line in lines if line.size == largest]
-    title = " ".join(line.text.strip() for line in titles) if len(titles) <= _MOST_HEADING_LINES else ""
-    return " ".join(title.split()), [line for line in lines if line.size != largest or not title]
+    largest = max((line.size for line in page[:count] if len(_letters(line.text)) > 2), default=0.0)
+    title = [line for line in page[:count] if line.size == largest]
+    if len(title) > _MOST_HEADING_LINES:
+        title = []
+    return title, [line for line in page[:count] if line not in title]
 
 
 def _opens_body(line: Line) -> bool:
@@ -90,8 +91,7 @@ class _Layout:
         self._size = sizes.most_common(1)[0][0] if sizes else 0.0
         self._pitch = median(pitches) if pitches else 1.2
         self._furniture = _furniture(pages)
-        self._title, rest = front(pages)
-        self._front = set(rest)
+        self._title, self._front = map(set, front(pages))
         found = {self._rank(line) for page in pages for line in page if self._is_heading(line)}
         self._ranks = {rank: min(level, _LEVELS) for level, rank in enumerate(sorted(found), start=1)}
 
@@ -108,13 +108,12 @@ class _Layout:
         if run:
             yield run
 
-    def block(self, page: Sequence[Line], run: Sequence[int], start: int, end: int) -> Block:
-        """The block that a run of lines makes at a span of the text."""
-        first = page[run[0]]
-        if self._is_heading(first) and len(run) <= _MOST_HEADING_LINES:
-            title = " ".join(" ".join(page[index].text for index in run).replace(HYPHEN + " ", "").split())
-            return Block("heading", start, end, self._ranks[self._rank(first)], title.translate(_LIGATURES))
-        return Block("list" if _BULLET.match(first.text) else "paragraph", start, end)
+    def block(self, first: Line, start: int, end: int, text: str) -> Block:
+        """The block that begins with a line and has this text at a span of the document."""
+        if not self._is_heading(first):
+            return Block("list" if _BULLET.match(first.text) else "paragraph", start, end)
+        level, title = self._ranks[self._rank(first)], " ".join(text.split())
+        return Block("heading", start, end, min(level, 2) if _NAMED.fullmatch(title) else level, title)
 
     def _rank(self, line: Line) -> tuple[float, int]:
         number = _NUMBER.match(line.text)
@@ -122,25 +121,31 @@ class _Layout:
 
     def _is_heading(self, line: Line) -> bool:
         text = line.text.strip()
-        if line in self._front or not 3 <= len(_letters(text)) or len(text) > 120 or text.endswith(HYPHEN):
-            return False
-        if _NAMED.fullmatch(text):
+        words = text[number.end() :] if (number := _NUMBER.match(text)) else text
+        if line in self._title or _NAMED.fullmatch(words):
             return True
-        if _NO_HEADING.search(text) or len(_letters(text)) < 0.6 * len(text.replace(" ", "")):
+        if line in self._front and (_BYLINE.fullmatch(text) or not self._stands_out(line)):
             return False
-        larger = line.size >= (1.06 if line.bold else 1.25) * self._size
-        return larger or (line.bold and line.size >= 0.98 * self._size)
+        if len(text) > 120 or _NO_HEADING.search(text):
+            return False
+        if len(_letters(words)) < max(4, 0.6 * len(words.replace(" ", ""))):
+            return False
+        return self._stands_out(line) or (line.bold and line.size >= 0.98 * self._size and not text.endswith(HYPHEN))
+
+    def _stands_out(self, line: Line) -> bool:
+        return line.size >= (1.06 if line.bold else 1.25) * self._size
 
     def _parts(self, first: Line, before: Line, line: Line) -> bool:
         """Whether a block that begins with `first` and has come to `before` ends ahead of `line`."""
         if before.text.endswith(HYPHEN):
             return False
-        heading = self._is_heading(line)
-        same_style = line.size == before.size and line.bold == before.bold
         step = line.top - before.top
         far = step < -2 or step > 1.45 * self._pitch * max(line.size, before.size)
-        if heading or self._is_heading(before):
-            return not (heading and self._is_heading(before) and same_style and not far and not _NUMBER.match(line.text))
+        if self._is_heading(first):
+            continued = self._stands_out(line) or (first.bold and line.bold and self._is_heading(line))
+            return far or not continued or abs(line.size - first.size) > 0.15 * first.size or bool(_NUMBER.match(line.text))
+        if self._is_heading(line):
+            return True
         if _BULLET.match(line.text):
             return not _BULLET.match(first.text) or far
         resized = abs(line.size - before.size) > 0.15 * before.size and len(line.text) > 40
@@ -166,6 +171,18 @@ def _join(page: Sequence[Line], words: Counter[str]) -> tuple[str, list[tuple[in
     return text, spans
 
 
+def _vocabulary(pages: Sequence[Sequence[Line]]) -> Counter[str]:
+    """The words that stand whole in a document, in lower case, with their counts."""
+    words: Counter[str] = Counter()
+    for page in pages:
+        broken = False
+        for line in page:
+            text = re.sub(r"^\w+", "", line.text) if broken else line.text
+            broken = text.endswith(HYPHEN)
+            words.update(word.lower() for word in _WORDS.findall(re.sub(rf"\w*{HYPHEN}$", "", text)))
+    return words
+
+
 def _mark(head: str, tail: str, words: Counter[str]) -> str:
     """What belongs between the halves of a broken word: a hyphen of its own, or nothing.
 
@@ -178,7 +195,8 @@ def _mark(head: str, tail: str, words: Counter[str]) -> str:
     first, second = (left[0] if left else "").lower(), (right[0] if right else "").lower()
     if words[first + second]:
         return ""
-    if words[f"{first}-{second}"] or not tail[0].islower():
+    address = "://" in head.split(" ")[-1]
+    if address or words[f"{first}-{second}"] or not tail[0].islower():
         return "-"
     return "-" if words[first.rpartition("-")[2]] and words[second] else ""
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from ingest.sources import Facts, Limits
 
 _WORKER = Path(__file__).with_name("pdf_worker.py")
 _GENERIC = re.compile(r"untitled|microsoft word|\.(?:docx?|tex|dvi|pdf|indd|pages)\b|^[\w-]+$", re.IGNORECASE)
-_NAME = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}")
+_NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|.*[\d@].*", re.IGNORECASE)
+_NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
 _MONTHS = "January February March April May June July August September October November December".split()
 _DAY = re.compile(rf"({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\d{{4}})")
 
@@ -75,17 +77,27 @@ def _fault(fault: str, limits: Limits) -> str:
 
 def _facts(metadata: Mapping[str, str], pages: Sequence[Sequence[Line]]) -> Facts:
     """Title, authors and date as the first page prints them, or as the metadata has them."""
-    printed, rest = front(pages)
+    heading, around = front(pages)
+    printed = " ".join(" ".join(line.text for line in heading).split())
     first = " ".join(line.text for line in pages[0]).casefold()
     title = " ".join(metadata.get("Title", "").split())
-    sensible = not _GENERIC.search(title) and all(word in first for word in title.casefold().split())
-    people = tuple(name for line in rest for name in names(line.text.replace(" and ", ", ")) if _NAME.fullmatch(name))
-    given = tuple(name for name in names(metadata.get("Author", "")) if not _GENERIC.search(name) or name in first)
+    sensible = title and not _GENERIC.search(title) and all(word in first for word in title.casefold().split())
+    people = _people(around, pages)
+    given = tuple(name for name in names(metadata.get("Author", "")) if not _NOBODY.fullmatch(name))
     return Facts(
-        title=title if title and sensible else printed or title or None,
+        title=title if sensible else printed or title or None,
         authors=people if set(given) <= set(people) else given,
-        published_at=_printed_date(rest) or _metadata_date(metadata.get("CreationDate", "")),
+        published_at=_printed_date(around) or _metadata_date(metadata.get("CreationDate", "")),
     )
+
+
+def _people(lines: Sequence[Line], pages: Sequence[Sequence[Line]]) -> tuple[str, ...]:
+    """The names in lines: capitalised words that the document does not use as common words."""
+    prose = " ".join(re.sub(r"\S*@\S*", "", line.text) for page in pages for line in page)
+    common = set(re.findall(r"\b[a-z]+\b", prose))
+    smaller = takewhile(lambda line: line.size <= lines[0].size, lines)
+    found = [name for line in smaller for name in names(line.text.replace(" and ", ", ")) if _NAME.fullmatch(name)]
+    return tuple(name for name in found if not all(word.lower() in common for word in name.split()))
 
 
 def _printed_date(lines: Sequence[Line]) -> date | None:
