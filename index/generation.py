@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +24,9 @@ FORMAT = 1
 """The layout of a library folder; a library of a newer format is refused."""
 
 CURRENT = "CURRENT"
+
+KEPT = 2
+"""Generations whose files stay on disk, so that a reader that is opening one is not surprised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,25 @@ def publish(folder: Path, generation: Generation) -> None:
     _replace(folder / CURRENT, generation.name + "\n")
 
 
+
+
+def orphans(folder: Path, kept: int = KEPT) -> list[Path]:
+    """Index files and manifests that the newest `kept` generations do not name."""
+    now = current(folder).number
+    live = [found for found in all_readable(folder) if found.number <= now][:kept]
+    names = {f"{shard.name}{suffix}" for found in live for shard in found.shards for suffix in (".faiss", ".arrow")}
+    names |= {found.words for found in live} | {found.name for found in live}
+    there = [*folder.glob("shards/*"), *folder.glob("words/*"), *folder.glob("generation-*")]
+    return sorted(path for path in there if path.name not in names)
+
+
+def sweep(folder: Path, kept: int = KEPT) -> None:
+    """Deletes the orphans. For the writer alone."""
+    for path in orphans(folder, kept):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,9 +28,6 @@ from index.shards import Shards
 from index.tables import Tables
 from index.values import Document, Filters, Hit, Passage
 from index.words import Words, WordWriter
-
-KEPT = 2
-"""Generations whose files stay on disk, so that a reader that is opening one is not surprised."""
 
 CHECKPOINT = 4096
 """Passages that a writer gathers before it publishes them."""
@@ -247,7 +243,7 @@ class Writer:
         self.publish()
         self._cache.forget(texts)
         self._tables.vacuum()
-        self._sweep(kept=1)
+        generation.sweep(self.folder, kept=1)
 
     def publish(self) -> None:
         """Embeds and commits what is waiting, and makes it the current generation."""
@@ -339,25 +335,7 @@ class Writer:
         documents = self._tables.documents(versions["documents"]).num_rows
         self.generation = replace(now, counts={"documents": documents, "passages": total, "events": 0})
         generation.publish(self.folder, self.generation)
-        self._sweep(KEPT)
-
-    def _sweep(self, kept: int) -> None:
-        """Deletes index files that none of the newest generations name."""
-        for path in orphans(self.folder, kept):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def orphans(folder: Path, kept: int = KEPT) -> list[Path]:
-    """Index files and manifests that the newest `kept` generations do not name."""
-    now = generation.current(folder).number
-    live = [g for g in generation.all_readable(folder) if g.number <= now][:kept]
-    names = {f"{shard.name}{suffix}" for g in live for shard in g.shards for suffix in (".faiss", ".arrow")}
-    names |= {g.words for g in live} | {g.name for g in live}
-    found = [*folder.glob("shards/*"), *folder.glob("words/*"), *folder.glob("generation-*")]
-    return sorted(path for path in found if path.name not in names)
+        generation.sweep(self.folder)
 
 
 def _status(folder: Path, opened: Opened) -> Status:

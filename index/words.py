@@ -164,6 +164,12 @@ class Words:
         """Passages in the index."""
         return int(self._searcher.num_docs)
 
+    def keys(self) -> npt.NDArray[np.int64]:
+        """The keys of all passages in the index, in no order."""
+        everything = self._searcher.search(self._tantivy.Query.all_query(), max(self.count, 1), count=False).hits
+        addresses = [address for _, address in everything]
+        return np.array(self._searcher.fast_field_values("key", addresses) if addresses else [], np.int64)
+
     def stems(self, words: Sequence[str]) -> list[str]:
         """Terms as they stand in the index."""
         return [stem for word in words for stem in self._analyzer.analyze(word)]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from index.errors import SourceError
 from index.library import Writer
@@ -22,11 +23,17 @@ READERS = "1"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is: sources looked at, of how many; passages indexed."""
+    """How far a job is: sources read, of how many; passages that they gave, and how many of these are embedded."""
 
     sources: int
     total: int
     passages: int
+    indexed: int
+
+    @property
+    def expected(self) -> int:
+        """About how many passages there will be."""
+        return max(self.passages * self.total // max(self.sources, 1), self.indexed, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,6 @@ class Job:
         embedded, indexed = self._writer.embedded, 0
         self._writer.chunker = self._chunker.fingerprint
         for at, source in enumerate(found.sources):
-            self._writer.progress = lambda n, at=at: self._progress(Progress(at, len(found.sources), n))
             try:
                 reading, recipe = self._read(source, known.get(source.uri))
             except SourceError as error:
@@ -81,8 +87,10 @@ class Job:
                 counts["unchanged"] += 1
                 continue
             passages = self._chunker.passages(reading)
-            self._writer.add(reading.document, passages, recipe)
             indexed += len(passages)
+            so_far = partial(Progress, at + 1, len(found.sources), indexed)
+            self._writer.progress = lambda n, so_far=so_far: self._progress(so_far(n))
+            self._writer.add(reading.document, passages, recipe)
             counts["changed" if source.uri in known else "added"] += 1
             notes += [Problem(source.path, warning) for warning in reading.warnings]
         self._writer.publish()
