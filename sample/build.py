@@ -37,8 +37,8 @@ these and checks a payment by a Merkle branch that links its transaction to a he
 # The difficulty
 
 Every 2,016 blocks the target is set anew, so that the next 2,016 blocks take about two weeks. The time that
-the last ones took is compared with 1,209,600 seconds. One step changes the target by a factor of four at most,
-up or down.
+the last ones took is compared with 1,209,600 seconds. One step changes the target by a factor of four at
+most, up or down.
 
 # The supply
 
@@ -63,7 +63,7 @@ def write_pdf() -> None:
 
 
 def entry(path: Path) -> dict[str, str | int]:
-    """A file's line in the manifest. The notes, which have no home on the web, have a `tag:` URI (RFC 4151)."""
+    """A file's line in the manifest. The notes have no home on the web, so that a `tag:` URI names them."""
     data = path.read_bytes()
     events = path.suffix == ".jsonl"
     return {
@@ -78,6 +78,10 @@ def entry(path: Path) -> dict[str, str | int]:
 
 if __name__ == "__main__":
     write_pdf()
-    files = sorted(path for path in HERE.iterdir() if path.suffix != ".py" and path.name != "MANIFEST.json")
+    files = sorted(
+        path
+        for path in HERE.iterdir()
+        if path.is_file() and path.suffix != ".py" and path.name != "MANIFEST.json"
+    )
     manifest = json.dumps([entry(path) for path in files], indent=1)
     (HERE / "MANIFEST.json").write_text(manifest + "\n", encoding="utf-8")
