@@ -7,11 +7,10 @@ finds the `Settings` in its context's `obj`; `--library` is added to every comma
 from __future__ import annotations
 
 import copy
-import importlib
-import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -19,8 +18,13 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from agent.commands import add_verify
+from agent.commands import commands as agent_commands
 from index.errors import ChainciteError
 from index.settings import Settings
+from index.values import Reading, SourceRef
+from ingest.commands import commands as ingest_commands
+from ingest.commands import fetcher, limits
 
 FAULT = 2
 INTERRUPTED = 130
@@ -77,9 +81,16 @@ def show_settings(
         typer.echo(f"{row.name:<{wide}}  {row.value}  ({row.origin})")
 
 
-for _module in ("ingest.commands", "agent.commands", "evals.commands"):
-    if importlib.util.find_spec(_module):
-        app.add_typer(importlib.import_module(_module).commands)
+def _rereading(settings: Settings) -> Callable[[SourceRef], Reading]:
+    """What `verify` reads a source again with; agent itself knows nothing of ingest."""
+    from ingest.jobs import reread
+
+    return partial(reread, fetcher=fetcher(settings), limits=limits(settings))
+
+
+app.add_typer(ingest_commands)
+add_verify(_rereading)
+app.add_typer(agent_commands)
 
 
 def _commands_under(group: TyperGroup) -> Iterator[Any]:
