@@ -53,7 +53,7 @@ def place(source: SourceRef) -> str:
     if source.line_start is not None and not source.page:
         one = source.line_start == source.line_end
         where = f", line {source.line_start}" if one else f", lines {source.line_start}–{source.line_end}"
-    return one_line(f"{source.number or source.title}{heading}{where}")
+    return one_line(f"{source.designation or source.title}{heading}{where}")
 
 
 def citation_line(number: int, source: SourceRef) -> str:
@@ -150,7 +150,7 @@ def show_hits(hits: Iterable[Hit], out: Console) -> None:
         out.print(
             Text.assemble((f"{rank}. ", "bold"), (place(source), "bold"), (f"  {hit.score:.3f}", "dim"))
         )
-        if source.number:
+        if source.designation:
             out.print(Padding(Text(one_line(source.title), style="italic"), (0, 0, 0, 4)))
         text = Text(one_line(hit.passage.text))
         text.truncate(280, overflow="ellipsis")

@@ -83,11 +83,11 @@ def _blocks(text: str) -> Iterator[Sentence]:
             continue
         if block is not None:
             yield block
-            lead = text[block.start : block.end] if block.unit == "prose" else lead
+            lead = text[block.start : block.end].strip() if block.unit == "prose" else lead
         block = None
         if kind == "row":
             yield Sentence(start, end, "row", head or lead)
-            head = head or text[start:end]
+            head = head or text[start:end].strip()
         elif kind == "code":
             yield Sentence(start, end, "code", lead)
         elif kind == "item":

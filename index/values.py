@@ -151,7 +151,7 @@ class SourceRef:
     line_start: int | None = None
     line_end: int | None = None
     commit: str | None = None
-    number: str | None = None
+    designation: str | None = None
 
     @classmethod
     def of(cls, document: Document, passage: Passage) -> SourceRef:
@@ -171,7 +171,7 @@ class SourceRef:
             line_start=passage.line_start,
             line_end=passage.line_end,
             commit=document.commit,
-            number=document.number,
+            designation=document.number,
         )
 
 

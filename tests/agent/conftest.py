@@ -1,0 +1,141 @@
+"""Sources, passages and a small library in memory for the tests of answering."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from index.values import Document, Filters, Hit, Kind, Passage
+
+NOTES = {
+    "EIP-1": (
+        "The fee note",
+        "# The fee note\n\nThe base fee is burned by the protocol. A block may hold 30,000,000 gas at most.\n\n"
+        "Wallets read the fee from the header.\n",
+    ),
+    "EIP-2": (
+        "The seed note",
+        "# The seed note\n\nA seed phrase of 24 words holds 256 bits of entropy. Eight bits are its checksum.\n\n"
+        "- The words come from a list of 2048.\n- The list is sorted.\n",
+    ),
+    "EIP-3": (
+        "The bridge note",
+        "# The bridge note\n\nA bridge locks tokens on one chain. It mints claims on another chain.\n",
+    ),
+}
+
+
+class MemoryLibrary:
+    """Ranks by shared words; embeds by hashed words, so that equal words are near."""
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self.generation = 7
+        self.hits = list(hits)
+
+    def search(self, question: str, k: int = 10, filters: Filters = Filters()) -> list[Hit]:
+        asked = set(self.stems(question))
+        scored = [
+            Hit(h.document, h.passage, len(asked & set(self.stems(h.passage.text))) / len(asked), {})
+            for h in self.hits
+            if not filters.kinds or h.document.kind in filters.kinds
+        ]
+        return sorted(scored, key=lambda hit: -hit.score)[:k]
+
+    def stems(self, text: str) -> list[str]:
+        return [word.rstrip("s") for word in re.findall(r"\w+", text.lower())]
+
+    def idf(self, stem: str) -> float:
+        found = sum(stem in self.stems(hit.passage.text) for hit in self.hits)
+        return math.log(1 + (len(self.hits) - found + 0.5) / (found + 0.5))
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        rows = np.full((len(texts), 64), 1e-3, np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for stem in self.stems(text):
+                row[int(hashlib.sha256(stem.encode()).hexdigest(), 16) % 64] += 1
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def make_document(text: str, name: str = "EIP-1", title: str = "The fee note") -> Document:
+    path = f"notes/{name.lower()}.md"
+    return Document(
+        uri=f"https://github.com/someone/notes/blob/0123456789abcdef/{path}",
+        kind=Kind.PROPOSAL,
+        title=title,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        size=len(text.encode()),
+        media_type="text/markdown",
+        path=path,
+        location=f"/notes/{path}",
+        retrieved_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        published_at=date(2024, 3, 13),
+        number=name,
+        commit="0123456789abcdef",
+    )
+
+
+def make_passages(document: Document, text: str, cuts: Sequence[int] = ()) -> list[Passage]:
+    borders = [0, *cuts, len(text)]
+    passages = []
+    for ordinal, (start, end) in enumerate(zip(borders, borders[1:], strict=False)):
+        body = text[start:end]
+        first = start + len(body) - len(body.lstrip())
+        passages.append(
+            Passage(
+                uri=document.uri,
+                sha256=document.sha256,
+                ordinal=ordinal,
+                start=start,
+                end=end,
+                text=body,
+                context=f"{document.number}: {document.title}",
+                line_start=text.count("\n", 0, first) + 1,
+                line_end=text.count("\n", 0, start + len(body.rstrip())) + 1,
+            )
+        )
+    return passages
+
+
+@pytest.fixture
+def hit_of() -> Callable[..., Hit]:
+    """Makes a hit of one passage that is a whole document."""
+
+    def make(text: str, name: str = "EIP-1", score: float = 1.0) -> Hit:
+        document = make_document(text, name)
+        return Hit(document, make_passages(document, text)[0], score)
+
+    return make
+
+
+@pytest.fixture
+def hits_of() -> Callable[..., list[Hit]]:
+    """Makes hits of the passages of one document, cut at these offsets."""
+
+    def make(text: str, cuts: Sequence[int], name: str = "EIP-1") -> list[Hit]:
+        document = make_document(text, name)
+        return [Hit(document, passage, 1.0) for passage in make_passages(document, text, cuts)]
+
+    return make
+
+
+@pytest.fixture
+def library() -> MemoryLibrary:
+    """Three short notes, one passage each."""
+    hits = []
+    for name, (title, text) in NOTES.items():
+        document = make_document(text, name, title)
+        hits += [Hit(document, passage, 0.0) for passage in make_passages(document, text)]
+    return MemoryLibrary(hits)
+
+
+@pytest.fixture
+def notes() -> dict[str, str]:
+    """The text of each note by the path of its document."""
+    return {f"notes/{name.lower()}.md": text for name, (_, text) in NOTES.items()}
