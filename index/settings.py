@@ -92,7 +92,7 @@ class Settings(BaseSettings):
             settings = cls(**given)
             in_environment, in_file = EnvSettingsSource(cls)(), TomlConfigSettingsSource(cls, file)()
         except ValidationError as error:
-            raise SettingsError(_explain(error, given, file)) from None
+            raise SettingsError(cls._explain(error, given, file)) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file} is not TOML: {error}; write one `name = value` a line") from None
         except OSError as error:
@@ -109,18 +109,33 @@ class Settings(BaseSettings):
             for name in type(self).model_fields
         ]
 
+    @classmethod
+    def _explain(cls, error: ValidationError, given: dict[str, Any], file: Path) -> str:
+        """All that is wrong, in one line: the place, what is allowed, and the value unless it is secret."""
+        faults = []
+        for fault in error.errors(include_url=False):
+            name = str(fault["loc"][0])
+            if fault["type"] == "extra_forbidden":
+                faults.append(f"{file}: unknown setting `{name}`; {_nearest(name)}")
+                continue
+            secret = "Secret" in str(cls.model_fields[name].annotation)
+            seen = "not shown here" if secret else repr(fault["input"])
+            allowed = fault["msg"].removeprefix("Input ").partition(", unable")[0].partition(" for <")[0]
+            faults.append(f"{_place(name, given, file)}: the setting `{name}` {allowed}, but it is {seen}")
+        return "; ".join(faults)
+
 
 def settings_file() -> Path:
     """The settings file: what CHAINCITE_SETTINGS names, else `settings.toml` in the user's configuration.
 
-    Raises SettingsError when CHAINCITE_SETTINGS names a file that is not there.
+    Raises SettingsError when CHAINCITE_SETTINGS names no file.
     """
     named = os.environ.get("CHAINCITE_SETTINGS")
     if not named:
         return user_config_path("chaincite") / "settings.toml"
     path = Path(named).expanduser()
-    if not path.exists():
-        raise SettingsError(f"CHAINCITE_SETTINGS names {path}, which is not there; create it or unset it")
+    if not path.is_file():
+        raise SettingsError(f"CHAINCITE_SETTINGS names {path}, which is not a file; create it or unset it")
     return path
 
 
@@ -128,25 +143,10 @@ def _variable(name: str) -> str:
     return f"CHAINCITE_{name.upper()}"
 
 
-def _explain(error: ValidationError, given: dict[str, Any], file: Path) -> str:
-    """All that is wrong, in one line: the place, the name, the value, and what is allowed."""
-    return "; ".join(_explain_one(dict(fault), given, file) for fault in error.errors(include_url=False))
-
-
-def _explain_one(fault: dict[str, Any], given: dict[str, Any], file: Path) -> str:
-    name = str(fault["loc"][0])
-    if fault["type"] == "extra_forbidden":
-        return f"{file}: unknown setting `{name}`; {_nearest(name)}"
+def _place(name: str, given: dict[str, Any], file: Path) -> str:
     if name in given:
-        place = "the command line"
-    elif os.environ.get(_variable(name)):
-        place = _variable(name)
-    else:
-        place = str(file)
-    secret = "Secret" in str(Settings.model_fields[name].annotation)
-    seen = "hidden here" if secret else repr(fault["input"])
-    allowed = fault["msg"].removeprefix("Input ").partition(", unable")[0].partition(" for <")[0]
-    return f"{place}: the setting `{name}` {allowed}, but it is {seen}"
+        return "the command line"
+    return _variable(name) if os.environ.get(_variable(name)) else str(file)
 
 
 def _nearest(name: str) -> str:

@@ -48,8 +48,8 @@ of all subsidies stays below 21 million bitcoin. The outputs of a coinbase trans
 """
 
 
-def write_pdf() -> None:
-    """Writes the note on blocks: two small pages, with title and author in the metadata."""
+def write_pdf(path: Path) -> None:
+    """Writes the note on blocks to a file: two small pages, with title and author in the metadata."""
     styles = getSampleStyleSheet()
     flow: list[Flowable] = [Paragraph(TITLE, styles["Title"])]
     for page in PAGES.split("\f"):
@@ -57,7 +57,7 @@ def write_pdf() -> None:
             style = styles["Heading2" if paragraph.startswith("# ") else "Normal"]
             flow += [Paragraph(paragraph.removeprefix("# "), style), Spacer(1, 6)]
         flow.append(PageBreak())
-    SimpleDocTemplate(str(PDF), pagesize=A5, title=TITLE, author="The chaincite authors", invariant=1).build(
+    SimpleDocTemplate(str(path), pagesize=A5, title=TITLE, author="The chaincite authors", invariant=1).build(
         flow
     )
 
@@ -77,7 +77,7 @@ def entry(path: Path) -> dict[str, str | int]:
 
 
 if __name__ == "__main__":
-    write_pdf()
+    write_pdf(PDF)
     files = sorted(
         path
         for path in HERE.iterdir()

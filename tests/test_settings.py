@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from index.errors import SettingsError
+from index.settings import Settings
+
+NAMES = list(Settings.model_fields)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.toml"
+    path.touch()
+    monkeypatch.setenv("CHAINCITE_SETTINGS", str(path))
+    return path
+
+
+def origin(loaded: Settings, name: str) -> str:
+    return next(row.origin for row in loaded.origins() if row.name == name)
+
+
+def test_each_layer_wins_over_the_ones_below(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (Settings.load().budget, origin(Settings.load(), "budget")) == (2000, "default")
+    file.write_text("budget = 300\n")
+    assert (Settings.load().budget, origin(Settings.load(), "budget")) == (300, f"file {file}")
+    monkeypatch.setenv("CHAINCITE_BUDGET", "400")
+    assert (Settings.load().budget, origin(Settings.load(), "budget")) == (
+        400,
+        "environment CHAINCITE_BUDGET",
+    )
+    given = Settings.load(budget=500)
+    assert (given.budget, origin(given, "budget")) == (500, "command line")
+
+
+def test_what_was_not_given_on_the_command_line_does_not_count(file: Path) -> None:
+    file.write_text('library = "/srv/library"\n')
+    assert Settings.load(library=None).library == Path("/srv/library")
+
+
+def test_an_empty_variable_is_no_value(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINCITE_BUDGET", "")
+    assert origin(Settings.load(), "budget") == "default"
+
+
+def test_a_home_folder_is_expanded(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/srv/someone")
+    assert Settings.load(library=Path("~/notes")).library == Path("/srv/someone/notes")
+
+
+def test_origins_name_every_setting_once_and_in_order() -> None:
+    assert [row.name for row in Settings.load().origins()] == NAMES
+
+
+def test_settings_cannot_be_changed_after_loading() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings.load().budget = 1  # type: ignore[misc]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(budget=st.integers(1, 10**9))
+def test_file_and_environment_mean_the_same(budget: int, file: Path) -> None:
+    file.write_text(f"budget = {budget}\n")
+    from_file = Settings.load().budget
+    file.write_text("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHAINCITE_BUDGET", str(budget))
+        assert Settings.load().budget == from_file == budget
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("budgett = 4", "unknown setting `budgett`; did you mean `budget`?"),
+        ("zzz = 4", "known are library, embedder"),
+        ("[chaincite]\nbudget = 4", "unknown setting `chaincite`"),
+        ("budget = [1]", "the setting `budget` should be a valid integer, but it is [1]"),
+        ("budget = 0", "greater than or equal to 1"),
+        ("library = 3", "the setting `library` is not a valid path, but it is 3"),
+        ("budget", "is not TOML"),
+        ("budget = 4\nbudget = 5", "is not TOML"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line_with_its_place(text: str, said: str, file: Path) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsError) as told:
+        Settings.load()
+    assert said in str(told.value)
+    assert str(file) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_that_is_not_text_is_told(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="is not TOML"):
+        Settings.load()
+
+
+def test_a_folder_in_place_of_the_file_is_told(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(SettingsError, match="which is not a file"):
+        Settings.load()
+
+
+def test_a_named_file_that_is_missing_is_told(file: Path) -> None:
+    file.unlink()
+    with pytest.raises(SettingsError, match="which is not a file"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("library", "embedder")])
+def test_a_wrong_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"CHAINCITE_{name.upper()}", "not so")
+    with pytest.raises(SettingsError, match=f"CHAINCITE_{name.upper()}: .*'not so'"):
+        Settings.load()
+
+
+class _WithSecret(Settings):
+    token: SecretStr | None = None
+    pin: SecretStr = SecretStr("")
+
+
+def test_secrets_are_masked_where_they_are_shown(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINCITE_TOKEN", "hunter2hunter2")
+    shown = {row.name: row.value for row in _WithSecret.load().origins()}
+    assert "hunter2" not in str(shown)
+    assert set(shown["token"]) == {"*"}
+
+
+def test_secrets_are_not_shown_when_they_are_wrong(file: Path) -> None:
+    file.write_text("pin = [1234]\n")
+    with pytest.raises(SettingsError) as told:
+        _WithSecret.load()
+    assert "`pin`" in str(told.value)
+    assert "1234" not in str(told.value)
