@@ -93,12 +93,14 @@ add_verify(_rereading)
 app.add_typer(agent_commands)
 
 
-def _commands_under(group: TyperGroup) -> Iterator[Any]:
-    for command in group.commands.values():
+def commands_under(group: TyperGroup, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each command below a group with the words that call it, such as `ingest papers`."""
+    for name, command in group.commands.items():
+        words = f"{path} {name}".strip()
         if isinstance(command, TyperGroup):
-            yield from _commands_under(command)
+            yield from commands_under(command, words)
         else:
-            yield command
+            yield words, command
 
 
 def command_line() -> TyperGroup:
@@ -111,7 +113,7 @@ def command_line() -> TyperGroup:
     group = cast(TyperGroup, get_command(app))
     option = copy.copy(next(parameter for parameter in group.params if parameter.name == "library"))
     option.expose_value, option.callback = False, load
-    for command in _commands_under(group):
+    for _, command in commands_under(group):
         command.params.append(option)
     return group
 
