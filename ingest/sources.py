@@ -68,6 +68,9 @@ class Facts:
         return replace(other, **stated)
 
 
+NOTHING_STATED = Facts()
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Something to read.
@@ -80,7 +83,7 @@ class Source:
     location: str
     path: str
     uri: str
-    stated: Facts = Facts()
+    stated: Facts = NOTHING_STATED
     sha256: str | None = None
 
     @property
@@ -119,6 +122,9 @@ class Limits:
     pdf_seconds: float = 60.0
 
 
+DEFAULT_LIMITS = Limits()
+
+
 def is_url(target: str) -> bool:
     """Whether a target is an address of the web rather than a path.
 
@@ -133,7 +139,7 @@ def find(
     *,
     manifest: Path | None = None,
     base_url: str | None = None,
-    stated: Facts = Facts(),
+    stated: Facts = NOTHING_STATED,
 ) -> Found:
     """The sources behind files, folders, globs and URLs, or behind a whole manifest without targets.
 
@@ -149,7 +155,8 @@ def find(
             return Found((), (Problem(str(manifest), str(error)),))
     for target in targets:
         search.add_target(target)
-    search.add_entries([Path(target).resolve() for target in targets if not is_url(target)] if targets else None)
+    local = [Path(target).resolve() for target in targets if not is_url(target)]
+    search.add_entries(local if targets else None)
     return search.found()
 
 
@@ -159,7 +166,7 @@ def load(
     *,
     etag: str | None = None,
     last_modified: str | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Fetched:
     """The bytes of a source, from the disk or over the network.
 
@@ -198,7 +205,8 @@ def check_size(size: int, head: bytes, limits: Limits) -> None:
     """Refuses a source of `size` bytes beginning with `head` that is over its limit, with SourceError."""
     limit = limits.pdf_bytes if b"%PDF-" in head else limits.text_bytes
     if size > limit:
-        raise SourceError(f"{size / 2**20:.0f} MiB is over the limit of {limit / 2**20:.0f} MiB; split the file")
+        sizes = f"{size / 2**20:.0f} MiB is over the limit of {limit / 2**20:.0f} MiB"
+        raise SourceError(f"{sizes}; split the file, or raise the limit in the settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,18 +257,18 @@ class _Search:
             return
         location = (root / texts["path"]).resolve()
         if not location.is_relative_to(root):
-            self._problem(texts["path"], f"leaves the manifest's folder {root}; only paths inside it are allowed")
+            self._problem(texts["path"], f"leaves the manifest's folder {root}; give a path inside it")
         elif location in self._entries:
             self._problem(texts["path"], f"stands twice in the manifest; {what} is ignored")
         else:
             self._entries[location] = _entry(texts)
 
     def add_entries(self, roots: Sequence[Path] | None) -> None:
-        """Adds the manifest's files: all of them or, given roots, only reports what is missing under these."""
+        """Adds the manifest's files: all or, given roots, only reports what is missing under these."""
         for location, entry in self._entries.items():
             wanted = roots is None or any(location.is_relative_to(root) for root in roots)
             if wanted and not location.is_file():
-                self._problem(entry.path, "is in the manifest, but there is no such file; correct the manifest")
+                self._problem(entry.path, "is in the manifest, but not on the disk; correct the manifest")
             elif roots is None:
                 self._add_file(location, entry.path, entry.path)
         if self._other_kinds:
@@ -280,8 +288,7 @@ class _Search:
             self._add_file(path.resolve(), target, path.name)
         elif glob.has_magic(target):
             root = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
-            matches = (Path(match) for match in sorted(glob.glob(target, recursive=True)))
-            self._add_files(target, root, [match for match in matches if match.is_file()])
+            self._add_files(target, root, _matches(root, path))
         elif path.resolve() not in self._entries:
             self._problem(target, "no such file or folder; check the path")
 
@@ -307,12 +314,13 @@ class _Search:
         elif entry.kind and entry.kind not in DOCUMENT_KINDS:
             self._other_kinds[entry.kind] += 1
         else:
-            self._add(Source(str(location), entry.path, entry.uri, self._stated.over(entry.facts), entry.sha256))
+            facts = self._stated.over(entry.facts)
+            self._add(Source(str(location), entry.path, entry.uri, facts, entry.sha256))
 
     def _add(self, source: Source) -> None:
         known = self._sources.setdefault(source.uri, source)
         if known.location != source.location:
-            self._problem(source.path, f"has the same address as {known.path} ({known.uri}); give each its own")
+            self._problem(source.path, f"has the address of {known.path} ({known.uri}); give each its own")
 
     def _problem(self, what: str, why: str) -> None:
         self._problems.append(Problem(what, why))
@@ -326,6 +334,13 @@ def _walk(folder: Path) -> list[Path]:
         paths = (Path(root, name) for name in sorted(names) if not name.startswith("."))
         files.extend(path for path in paths if path.is_file())
     return files
+
+
+def _matches(root: Path, pattern: Path) -> list[Path]:
+    """The files under a folder that a pattern below it matches, in sorted order, hidden ones left out."""
+    found = sorted(root.glob(str(pattern.relative_to(root))))
+    hidden = {path for path in found if any(part.startswith(".") for part in path.relative_to(root).parts)}
+    return [path for path in found if path.is_file() and path not in hidden]
 
 
 def _entry(row: Mapping[str, str]) -> _Entry:

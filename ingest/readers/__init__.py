@@ -18,7 +18,7 @@ from ingest.readers.markdown import read_markdown
 from ingest.readers.mediawiki import read_mediawiki
 from ingest.readers.parsed import Parsed, whole
 from ingest.readers.pdf import read_pdf
-from ingest.sources import FORMATS, Facts, Format, Limits, Source, check_size
+from ingest.sources import DEFAULT_LIMITS, FORMATS, Facts, Format, Limits, Source, check_size
 
 _MEDIA_TYPES: dict[Format, str] = {
     "pdf": "application/pdf",
@@ -29,7 +29,7 @@ _MEDIA_TYPES: dict[Format, str] = {
     "text": "text/plain",
 }
 _FORMAT_OF: dict[str, Format] = {
-    **{media_type: format for format, media_type in _MEDIA_TYPES.items() if format != "text"},
+    **{media_type: name for name, media_type in _MEDIA_TYPES.items() if name != "text"},
     "application/xhtml+xml": "html",
     "application/x-tex": "latex",
     "text/x-markdown": "markdown",
@@ -38,7 +38,7 @@ _TEXT_READERS: dict[Format, Callable[[str, str], Parsed]] = {
     "markdown": read_markdown,
     "mediawiki": read_mediawiki,
     "latex": read_latex,
-    "text": lambda text, path: Parsed(text, whole(text, ())),
+    "text": lambda text, _: Parsed(text, whole(text, ())),
 }
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -49,26 +49,26 @@ def read(
     *,
     media_type: str | None = None,
     retrieved_at: datetime,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Reading:
     """Reads a source's bytes as a PDF, HTML, Markdown, MediaWiki, LaTeX or plain text.
 
     The format follows from the bytes, the media type an HTTP answer gave, and the name, in that order.
     Raises SourceError with one line when the bytes are empty, too many, or not readable as that.
     """
-    format = format_of(body, source.path, media_type)
+    form = format_of(body, source.path, media_type)
     check_size(len(body), body[:1024], limits)
-    if format == "pdf":
+    if form == "pdf":
         parsed = read_pdf(body, limits)
-    elif format == "html":
+    elif form == "html":
         parsed = read_html(body, source.uri)
     else:
         text, warnings = decode(body)
-        parsed = _TEXT_READERS[format](text, source.path)
+        parsed = _TEXT_READERS[form](text, source.path)
         parsed = replace(parsed, warnings=(*parsed.warnings, *warnings))
     if not parsed.text.strip():
         raise SourceError("holds no text; remove it, or give a source with words in it")
-    document = _document(source, parsed.facts, body, media_type or _MEDIA_TYPES[format], retrieved_at)
+    document = _document(source, parsed.facts, body, media_type or _MEDIA_TYPES[form], retrieved_at)
     return Reading(document, parsed.text, parsed.blocks, parsed.pages, parsed.warnings)
 
 

@@ -30,11 +30,13 @@ _MARK = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
+_LONGEST_GROUP = 5000
+_LONGEST_PREAMBLE = 50_000
 _BEGIN = re.compile(r"^[ \t]*\\begin\{document\}[ \t]*\r?\n?", re.MULTILINE)
 _END = re.compile(r"^[ \t]*\\end\{document\}", re.MULTILINE)
 
 
-def read_latex(text: str, path: str) -> Parsed:
+def read_latex(text: str, _: str) -> Parsed:
     """The structure of a LaTeX text; the text stays as it is, preamble and comments included."""
     begin, end = _BEGIN.search(text), _END.search(text)
     start, stop = (begin.end() if begin else 0), (end.start() if end else len(text))
@@ -48,29 +50,33 @@ def read_latex(text: str, path: str) -> Parsed:
 
 def _blocks(text: str, start: int, stop: int) -> Iterator[Block]:
     position = start
+    unclosed: set[str] = set()
     while mark := _MARK.search(text, position, stop):
-        block = _block(text, mark, stop)
-        yield block
-        position = max(block.end, mark.end())
+        position = mark.end()
+        if section := mark["section"]:
+            title, end = _group(text, mark.end())
+            yield Block("heading", mark.start(), min(end, stop), _LEVELS[section], _plain(title))
+            position = min(end, stop)
+        elif mark["abstract"]:
+            yield Block("heading", mark.start(), mark.end(), 2, "Abstract")
+        elif mark["comment"]:
+            yield Block("preamble", mark.start(), mark.end())
+        elif (environment := mark["environment"] + mark["star"]) not in unclosed:
+            if end := _closing(text, mark.end(), stop, environment):
+                yield Block(_ENVIRONMENTS[mark["environment"]], mark.start(), end)
+                position = end
+            else:
+                unclosed.add(environment)
 
 
-def _block(text: str, mark: re.Match[str], stop: int) -> Block:
-    if section := mark["section"]:
-        title, end = _group(text, mark.end())
-        return Block("heading", mark.start(), min(end, stop), _LEVELS[section], _plain(title))
-    if environment := mark["environment"]:
-        closing = re.compile(rf"\\end\{{{environment}{re.escape(mark['star'])}\}}[ \t]*")
-        opening = rf"\\begin\{{{environment}{re.escape(mark['star'])}\}}"
-        end = mark.end()
-        while found := closing.search(text, end, stop):
-            end = found.end()
-            body = text[mark.start() : end]
-            if len(re.findall(opening, body)) <= len(closing.findall(body)):
-                break
-        return Block(_ENVIRONMENTS[environment], mark.start(), end)
-    if mark["abstract"]:
-        return Block("heading", mark.start(), mark.end(), 2, "Abstract")
-    return Block("preamble", mark.start(), mark.end())
+def _closing(text: str, start: int, stop: int, environment: str) -> int:
+    """Where the environment that is open at `start` ends; 0 where it does not."""
+    depth = 1
+    for mark in re.compile(rf"\\(begin|end)\{{{re.escape(environment)}\}}").finditer(text, start, stop):
+        depth += 1 if mark[1] == "begin" else -1
+        if depth == 0:
+            return mark.end()
+    return 0
 
 
 def _group(text: str, start: int) -> tuple[str, int]:
@@ -80,16 +86,18 @@ def _group(text: str, start: int) -> tuple[str, int]:
     ('a {b} \\} c', 12)
     """
     depth = 0
-    for brace in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start):
+    for brace in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start, start + _LONGEST_GROUP):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if depth == 0:
             return text[start + 1 : brace.start()], brace.end()
-    return text[start + 1 : start + 200], len(text)
+    line = text[start + 1 : start + _LONGEST_GROUP].partition("\n")[0]
+    return line, start + 1 + len(line)
 
 
 def _command(text: str, name: str) -> str:
-    """The argument of the first `\\name[…]{…}` in a text, or nothing."""
-    match = re.compile(rf"^[^%\n]*?\\{name}\s*(?:\[[^\]]*\])?\s*(?=\{{)", re.MULTILINE).search(text)
+    r"""The argument of the first `\name[…]{…}` in a text, or nothing."""
+    pattern = re.compile(rf"^[^%\n]*?\\{name}\s*(?:\[[^\]]*\])?\s*(?=\{{)", re.MULTILINE)
+    match = pattern.search(text, 0, _LONGEST_PREAMBLE)
     return _group(text, match.end())[0] if match else ""
 
 

@@ -15,9 +15,11 @@ from ingest.readers.parsed import Parsed
 HYPHEN = "\ufffe"
 """What the worker leaves for the hyphen of a word that is broken at the end of a line."""
 
-_LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
+_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 _BULLET = re.compile(r"[•●○■▪◦‣∙–*-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s")
-_NUMBER = re.compile(r"(?:Appendix |Chapter )?(\d{1,2}(?:\.\d{1,2})*|[A-Z](?:\.\d{1,2})*)(?:[.:]| \|)?\s(?=[^\W\d_])")
+_NUMBER = re.compile(
+    r"(?:Appendix |Chapter )?(\d{1,2}(?:\.\d{1,2})*|[A-Z](?:\.\d{1,2})*)(?:[.:]| \|)?\s(?=[^\W\d_])"
+)
 _NAMED = re.compile(r"(?:abstract|introduction|references|conclusions?|acknowledge?ments?)\.?", re.IGNORECASE)
 _NO_HEADING = re.compile(r"[.,;:]$|[=@]|__|://|\. ?\. ?\.|^(?:Figure|Fig\.|Table|Listing) \d|^[^\w\[(“\"]")
 _BYLINE = re.compile(r"(?:[A-ZÀ-Þ]\S* ){1,3}[A-ZÀ-Þ]\S*|.*\b\d{4}\b.*")
@@ -61,7 +63,7 @@ def lay_out(pages: Sequence[Sequence[Line]]) -> Parsed:
 
 
 def front(pages: Sequence[Sequence[Line]]) -> tuple[Sequence[Line], Sequence[Line]]:
-    """The lines of the title on the first page, and those around it up to the abstract or the first section."""
+    """The title's lines on the first page, and those around it up to the abstract or the first section."""
     page = pages[0] if pages else []
     count = next((i for i, line in enumerate(page) if i and _opens_body(line)), len(page))
     largest = max((line.size for line in page[:count] if len(_letters(line.text)) > 2), default=0.0)
@@ -130,7 +132,9 @@ class _Layout:
             return False
         if len(_letters(words)) < max(4, 0.6 * len(words.replace(" ", ""))):
             return False
-        return self._stands_out(line) or (line.bold and line.size >= 0.98 * self._size and not text.endswith(HYPHEN))
+        if self._stands_out(line):
+            return True
+        return line.bold and line.size >= 0.98 * self._size and not text.endswith(HYPHEN)
 
     def _stands_out(self, line: Line) -> bool:
         return line.size >= (1.06 if line.bold else 1.25) * self._size
@@ -142,15 +146,16 @@ class _Layout:
         step = line.top - before.top
         far = step < -2 or step > 1.45 * self._pitch * max(line.size, before.size)
         if self._is_heading(first):
-            continued = self._stands_out(line) or (first.bold and line.bold and self._is_heading(line))
-            return far or not continued or abs(line.size - first.size) > 0.15 * first.size or bool(_NUMBER.match(line.text))
+            alike = abs(line.size - first.size) <= 0.15 * first.size and not _NUMBER.match(line.text)
+            goes_on = self._stands_out(line) or (first.bold and line.bold and self._is_heading(line))
+            return far or not alike or not goes_on
         if self._is_heading(line):
             return True
         if _BULLET.match(line.text):
             return not _BULLET.match(first.text) or far
         resized = abs(line.size - before.size) > 0.15 * before.size and len(line.text) > 40
-        ended = bool(_SENTENCE_END.search(before.text))
-        return far or resized or (ended and line.left > before.left + 0.8 * line.size and not _BULLET.match(first.text))
+        indented = line.left > before.left + 0.8 * line.size and not _BULLET.match(first.text)
+        return far or resized or (indented and bool(_SENTENCE_END.search(before.text)))
 
 
 def _join(page: Sequence[Line], words: Counter[str]) -> tuple[str, list[tuple[int, int]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _FENCED = re.compile(r"\s*```[^\n`]*\n(\s*BIP:.*?)^\s*```[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_LONGEST_TITLE = 1000
 _KINDS: dict[str, BlockKind] = {
     "paragraph_open": "paragraph",
     "blockquote_open": "paragraph",
@@ -62,8 +62,9 @@ def _blocks(text: str, start: int) -> Iterator[Block]:
 
 def _block(token: Token, following: Token | None, span: Sequence[int]) -> Block | None:
     start, end = span
-    if token.type == "heading_open" and following is not None:
-        return Block("heading", start, end, int(token.tag[1]), _plain(following.content))
+    if token.type == "heading_open":
+        title = _plain(following.content) if following else ""
+        return Block("heading", start, end, int(token.tag[1]), title) if title else None
     if token.type == "html_block":
         return Block(_html_kind(token.content), start, end)
     kind = _KINDS.get(token.type)
@@ -79,11 +80,11 @@ def _html_kind(content: str) -> BlockKind:
 
 def _plain(content: str) -> str:
     """The words of inline Markdown without its marks."""
-    if not re.search(r"[*_`\[<&\\~]", content):
-        return " ".join(content.split())
+    if len(content) > _LONGEST_TITLE or not re.search(r"[*_`\[<&\\~]", content):
+        return " ".join(content[:_LONGEST_TITLE].split())
     children = _inline_parser().parseInline(content)[0].children or []
-    text = "".join(" " if child.type.endswith("break") else child.content for child in children if child.type != "html_inline")
-    return " ".join(text.split())
+    words = (child for child in children if child.type != "html_inline")
+    return " ".join("".join(" " if word.type.endswith("break") else word.content for word in words).split())
 
 
 @cache

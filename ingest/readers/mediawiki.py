@@ -12,14 +12,20 @@ from ingest.sources import Facts
 
 _PREAMBLE = re.compile(r"<pre>\s*^([ \t]*BIP:.*?)</pre>", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"(={1,6})(?!=)\s*(.*?[^=\s].*?)\s*\1\s*(?:<!--.*-->)?\s*")
-_OPENING = re.compile(r"\s*(?:(\{\|)|(```)|[^<]*<(pre|source|syntaxhighlight|table)\b(?!.*</\3\s*>))", re.IGNORECASE)
+_OPENING = re.compile(
+    r"\s*(?:(\{\|)|(```)|.*?<(pre|source|syntaxhighlight|table)\b(?!.*</\3\s*>))", re.IGNORECASE
+)
 _MARKUP = re.compile(r"['\[{<&]")
+_LONGEST_MARK = 1000
+"""A longer line is taken for prose, so that no line can make the patterns above slow."""
+
+_LONGEST_PREAMBLE = 20_000
 
 
 def read_mediawiki(text: str, path: str) -> Parsed:
     """The structure of a MediaWiki text; the text stays as it is."""
     facts = Facts()
-    preamble = _PREAMBLE.search(text)
+    preamble = _PREAMBLE.search(text, 0, _LONGEST_PREAMBLE)
     if preamble:
         facts = facts_of(header_fields(preamble[1]), path)
     blocks = whole(text, _blocks(text, preamble.span() if preamble else (0, 0)))
@@ -31,9 +37,10 @@ def _blocks(text: str, preamble: tuple[int, int]) -> Iterator[Block]:
     """Blocks line by line: a run of lines of one sort is a block, an opening runs to its closing."""
     lines = lines_of(text)
     offsets = offsets_of(lines)
+    ends = _ends(lines)
     at = 0
     while at < len(lines):
-        kind, until, level, title = _run(lines, at)
+        kind, until, level, title = _run(lines, at, ends)
         if offsets[at] < preamble[1] and offsets[until] > preamble[0]:
             kind = "preamble"
         if kind:
@@ -41,23 +48,23 @@ def _blocks(text: str, preamble: tuple[int, int]) -> Iterator[Block]:
         at = until
 
 
-def _run(lines: list[str], at: int) -> tuple[BlockKind | None, int, int, str]:
+def _run(lines: list[str], at: int, ends: dict[int, int]) -> tuple[BlockKind | None, int, int, str]:
     """The kind of the block that begins at a line (none for blank), the line after it, level, title."""
     line = lines[at]
-    if heading := _HEADING.fullmatch(line):
+    if heading := _heading(line):
         return "heading", at + 1, len(heading[1]), _plain(heading[2])
-    if until := _closing(lines, at):
+    if at in ends:
         table = line.lstrip().lower().startswith(("{|", "<table"))
-        return "table" if table else "code", until, 0, ""
+        return "table" if table else "code", ends[at], 0, ""
     sort = _sort(line)
     until = at + 1
-    while until < len(lines) and _sort(lines[until]) == sort and not _begins(lines[until]):
+    while until < len(lines) and _sort(lines[until]) == sort and until not in ends and not _heading(lines[until]):
         until += 1
     return sort, until, 0, ""
 
 
-def _begins(line: str) -> bool:
-    return bool(_HEADING.fullmatch(line) or _OPENING.match(line))
+def _heading(line: str) -> re.Match[str] | None:
+    return _HEADING.fullmatch(line) if line.startswith("=") and len(line) <= _LONGEST_MARK else None
 
 
 def _sort(line: str) -> BlockKind | None:
@@ -68,22 +75,18 @@ def _sort(line: str) -> BlockKind | None:
     return "code" if line[0] in " \t" else "paragraph"
 
 
-def _closing(lines: list[str], at: int) -> int:
-    """The line after the end of the table or code that opens in a line; 0 where none opens or none ends."""
-    opening = _OPENING.match(lines[at])
-    if not opening:
-        return 0
-    table, fence, tag = opening.groups()
-    if table:
-        close, reopen = re.compile(r"\s*\|\}"), re.compile(r"\s*\{\|")
-    else:
-        close, reopen = re.compile(r"\s*```\s*$" if fence else rf".*</{tag}\s*>", re.IGNORECASE), None
-    depth = 1
-    for until in range(at + 1, len(lines)):
-        depth += bool(reopen and reopen.match(lines[until])) - bool(close.match(lines[until]))
-        if depth == 0:
-            return until + 1
-    return 0
+def _ends(lines: list[str]) -> dict[int, int]:
+    """For each line that opens a table or code, the line after the one that closes it."""
+    ends: dict[int, int] = {}
+    opened: list[tuple[int, str]] = []
+    for at, line in enumerate(lines):
+        if opened and opened[-1][1] in line.lower():
+            ends[opened.pop()[0]] = at + 1
+        elif len(line) <= _LONGEST_MARK and (not opened or opened[-1][1] == "|}"):
+            if opening := _OPENING.match(line):
+                table, fence, tag = opening.groups()
+                opened.append((at, "|}" if table else "```" if fence else f"</{tag.lower()}"))
+    return ends
 
 
 def _plain(title: str) -> str:

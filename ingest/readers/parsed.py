@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from index.values import Block
-from ingest.sources import Facts
+from ingest.sources import NOTHING_STATED, Facts
 
 _WORD = re.compile(r"\w")
+_PARAGRAPH = re.compile(r"\S(?:[^\r\n]|\r?\n(?!\s*[\r\n])|\r(?!\s*[\r\n]))*")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
 
 
@@ -20,7 +21,7 @@ class Parsed:
 
     text: str
     blocks: tuple[Block, ...]
-    facts: Facts = Facts()
+    facts: Facts = NOTHING_STATED
     pages: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -65,6 +66,6 @@ def _whole(text: str, blocks: Iterable[Block]) -> Iterator[Block]:
 
 def paragraphs(text: str, start: int, end: int) -> Iterator[Block]:
     """The paragraphs of `text[start:end]`, parted by blank lines; what holds no word is markup."""
-    for match in re.compile(r"\S(?:.|\n(?!\s*\n)|\r(?!\n?\s*[\r\n]))*", ).finditer(text, start, end):
+    for match in _PARAGRAPH.finditer(text, start, end):
         if _WORD.search(match[0]):
             yield Block("paragraph", match.start(), match.start() + len(match[0].rstrip()))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ _WORKER = Path(__file__).with_name("pdf_worker.py")
 _GENERIC = re.compile(r"untitled|microsoft word|\.(?:docx?|tex|dvi|pdf|indd|pages)\b|^[\w-]+$", re.IGNORECASE)
 _NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|.*[\d@].*", re.IGNORECASE)
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ("January", "February", "March", "April", "May", "June")
+_MONTHS += ("July", "August", "September", "October", "November", "December")
 _DAY = re.compile(rf"({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\d{{4}})")
 
 
@@ -70,8 +71,8 @@ def _fault(fault: str, limits: Limits) -> str:
         "broken": "is a broken PDF; get the file again",
         "long": f"is a PDF of more than {limits.text_bytes / 2**20:.0f} million characters; split it",
         "time": f"is a PDF that takes longer than {limits.pdf_seconds:.0f} s to open; split or simplify it",
-        "memory": f"is a PDF that crashes its reader or takes over {limits.pdf_memory / 2**20:.0f} MiB to open; "
-        "split or simplify it",
+        "memory": f"is a PDF that takes over {limits.pdf_memory / 2**20:.0f} MiB to open or crashes its "
+        "reader; split or simplify it",
     }[fault]
 
 
@@ -81,11 +82,11 @@ def _facts(metadata: Mapping[str, str], pages: Sequence[Sequence[Line]]) -> Fact
     printed = " ".join(" ".join(line.text for line in heading).split())
     first = " ".join(line.text for line in pages[0]).casefold()
     title = " ".join(metadata.get("Title", "").split())
-    sensible = title and not _GENERIC.search(title) and all(word in first for word in title.casefold().split())
+    sensible = not _GENERIC.search(title) and all(word in first for word in title.casefold().split())
     people = _people(around, pages)
     given = tuple(name for name in names(metadata.get("Author", "")) if not _NOBODY.fullmatch(name))
     return Facts(
-        title=title if sensible else printed or title or None,
+        title=title if title and sensible else printed or title or None,
         authors=people if set(given) <= set(people) else given,
         published_at=_printed_date(around) or _metadata_date(metadata.get("CreationDate", "")),
     )
@@ -96,8 +97,9 @@ def _people(lines: Sequence[Line], pages: Sequence[Sequence[Line]]) -> tuple[str
     prose = " ".join(re.sub(r"\S*@\S*", "", line.text) for page in pages for line in page)
     common = set(re.findall(r"\b[a-z]+\b", prose))
     smaller = takewhile(lambda line: line.size <= lines[0].size, lines)
-    found = [name for line in smaller for name in names(line.text.replace(" and ", ", ")) if _NAME.fullmatch(name)]
-    return tuple(name for name in found if not all(word.lower() in common for word in name.split()))
+    found = (name for line in smaller for name in names(line.text.replace(" and ", ", ")))
+    people = (name for name in found if _NAME.fullmatch(name))
+    return tuple(name for name in people if not all(word.lower() in common for word in name.split()))
 
 
 def _printed_date(lines: Sequence[Line]) -> date | None:
@@ -114,6 +116,6 @@ def _metadata_date(text: str) -> date | None:
     """The day in a PDF date such as `D:20090324113315-06'00'`."""
     match = re.match(r"(?:D:)?(\d{8})", text)
     try:
-        return datetime.strptime(match[1], "%Y%m%d").date() if match else None
+        return date.fromisoformat(match[1]) if match else None
     except ValueError:
         return None

@@ -46,7 +46,7 @@ def yaml_fields(text: str) -> dict[str, str]:
     import yaml
 
     try:
-        loaded = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        loaded = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 plain texts only
     except yaml.YAMLError:
         return header_fields(text)
     if not isinstance(loaded, dict):
@@ -55,11 +55,9 @@ def yaml_fields(text: str) -> dict[str, str]:
 
 
 def _flat(value: object) -> str:
-    if isinstance(value, list):
-        return "\n".join(_flat(item) for item in value)
-    if isinstance(value, dict):
-        return str(value.get("name", ""))
-    return str(value)
+    items = value if isinstance(value, list) else [value]
+    texts = (item.get("name") if isinstance(item, dict) else item for item in items)
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def facts_of(fields: Mapping[str, str], path: str) -> Facts:
