@@ -10,7 +10,9 @@ demo: .venv/installed
 	rm -rf .demo
 	$(CHAINCITE) ingest papers sample --manifest sample/MANIFEST.json
 	$(CHAINCITE) ask "How does the base fee change when a block is full?"
+	$(CHAINCITE) verify last
 	$(CHAINCITE) ask "Which formula keeps the reserves of a Uniswap pair in balance?"
+	$(CHAINCITE) verify last
 	$(CHAINCITE) ask "Who won the football world cup in 1998?"
 	$(CHAINCITE) history
 	$(CHAINCITE) status
