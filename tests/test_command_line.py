@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -121,25 +122,26 @@ def test_settings_shows_each_with_its_origin(chaincite: Run) -> None:
     assert any(line.split() == ["budget", "2000", "(default)"] for line in shown)
 
 
-TELEMETRY = """
-import index
-from huggingface_hub import constants
-from langsmith.utils import tracing_is_enabled
-from openvino.tools.ovc import telemetry_utils
-print(constants.HF_HUB_DISABLE_TELEMETRY, bool(tracing_is_enabled()), telemetry_utils.tm.__name__)
-"""
+TELEMETRY = {
+    "huggingface_hub": "from huggingface_hub import constants; print(constants.HF_HUB_DISABLE_TELEMETRY)",
+    "langsmith": "from langsmith.utils import tracing_is_enabled; print(not tracing_is_enabled())",
+    "openvino": "from openvino.tools.ovc import telemetry_utils as t; print(t.tm.__name__.endswith('_stub'))",
+}
 
 
-def test_telemetry_is_off_whatever_the_environment_says() -> None:
+@pytest.mark.parametrize("vendor", TELEMETRY)
+def test_telemetry_is_off_whatever_the_environment_says(vendor: str) -> None:
+    if importlib.util.find_spec(vendor) is None:
+        pytest.skip(f"{vendor} is not installed")
     ran = python(
-        TELEMETRY,
+        f"import index; {TELEMETRY[vendor]}",
         HF_HUB_DISABLE_TELEMETRY="0",
         DO_NOT_TRACK="0",
         LANGSMITH_TRACING="true",
         LANGCHAIN_TRACING_V2="true",
         LANGSMITH_API_KEY="x",
     )
-    assert ran.stdout.split() == ["True", "False", "openvino.tools.ovc.telemetry_stub"], ran.stderr
+    assert ran.stdout.split() == ["True"], ran.stderr
 
 
 WITNESS = """

