@@ -30,7 +30,7 @@ _MARK = re.compile(
     )""",
     re.MULTILINE | re.VERBOSE,
 )
-_LONGEST_GROUP = 5000
+_LONGEST_TITLE = 500
 _LONGEST_PREAMBLE = 50_000
 _BEGIN = re.compile(r"^[ \t]*\\begin\{document\}[ \t]*\r?\n?", re.MULTILINE)
 _END = re.compile(r"^[ \t]*\\end\{document\}", re.MULTILINE)
@@ -79,18 +79,18 @@ def _closing(text: str, start: int, stop: int, environment: str) -> int:
     return 0
 
 
-def _group(text: str, start: int) -> tuple[str, int]:
+def _group(text: str, start: int, longest: int = _LONGEST_TITLE) -> tuple[str, int]:
     r"""The inside of the braces that open at `start`, and where they end.
 
     >>> _group(r"{a {b} \} c} d", 0)
     ('a {b} \\} c', 12)
     """
     depth = 0
-    for brace in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start, start + _LONGEST_GROUP):
+    for brace in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start, start + longest):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if depth == 0:
             return text[start + 1 : brace.start()], brace.end()
-    line = text[start + 1 : start + _LONGEST_GROUP].partition("\n")[0]
+    line = text[start + 1 : start + longest].partition("\n")[0]
     return line, start + 1 + len(line)
 
 
@@ -98,7 +98,7 @@ def _command(text: str, name: str) -> str:
     r"""The argument of the first `\name[…]{…}` in a text, or nothing."""
     pattern = re.compile(rf"^[^%\n]*?\\{name}\s*(?:\[[^\]]*\])?\s*(?=\{{)", re.MULTILINE)
     match = pattern.search(text, 0, _LONGEST_PREAMBLE)
-    return _group(text, match.end())[0] if match else ""
+    return _group(text, match.end(), _LONGEST_PREAMBLE)[0] if match else ""
 
 
 def _authors(text: str) -> tuple[str, ...]:
@@ -110,7 +110,10 @@ def _authors(text: str) -> tuple[str, ...]:
 def _plain(latex: str) -> str:
     """The words of a piece of LaTeX."""
     if re.search(r"[\\${}~]", latex):
-        latex = _converter().latex_to_text(latex)
+        try:
+            latex = _converter().latex_to_text(latex)
+        except RecursionError:
+            latex = re.sub(r"[\\${}~]", " ", latex)
     return " ".join(latex.split())
 
 

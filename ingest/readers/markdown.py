@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _FENCED = re.compile(r"\s*```[^\n`]*\n(\s*BIP:.*?)^\s*```[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST_TITLE = 1000
+_WINDOW = 5000
+"""Lines that are parsed at a time."""
+
 _KINDS: dict[str, BlockKind] = {
     "paragraph_open": "paragraph",
     "blockquote_open": "paragraph",
@@ -49,19 +53,40 @@ def _preamble(text: str, path: str) -> tuple[Facts, int]:
 
 
 def _blocks(text: str, start: int) -> Iterator[Block]:
+    """The blocks of `text[start:]`, parsed a window of lines at a time to keep memory flat.
+
+    The last block of a window may go on, so the next window begins with it again. A block that fills a
+    window is cut there, unless it is code, whose end must be found.
+    """
     offsets = offsets_of(lines_of(text, start), start)
+    at, size, lines = 0, _WINDOW, len(offsets) - 1
+    while at < lines:
+        until = min(at + size, lines)
+        blocks = list(_parsed(text, offsets[at : until + 1]))
+        fills = len(blocks) == 1 and blocks[0].end == offsets[until]
+        if until < lines and fills and blocks[0].kind == "code":
+            size *= 2
+        elif until == lines or fills or not blocks:
+            yield from blocks
+            at, size = until, _WINDOW
+        else:
+            yield from blocks[:-1]
+            at, size = bisect_left(offsets, blocks[-1].start, at), _WINDOW if len(blocks) > 1 else 2 * size
+
+
+def _parsed(text: str, offsets: Sequence[int]) -> Iterator[Block]:
+    """The blocks of the lines that begin at these offsets; the last offset is where the last line ends."""
     depth = 0
-    tokens = _parser().parse(text[start:])
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    tokens = _parser().parse(text[offsets[0] : offsets[-1]])
+    for token, following in zip(tokens, [*tokens[1:], None], strict=False):
         if depth == 0 and token.map:
-            block = _block(token, following, [offsets[line] for line in token.map])
+            block = _block(token, following, offsets[token.map[0]], offsets[token.map[1]])
             if block:
                 yield block
         depth += token.nesting
 
 
-def _block(token: Token, following: Token | None, span: Sequence[int]) -> Block | None:
-    start, end = span
+def _block(token: Token, following: Token | None, start: int, end: int) -> Block | None:
     if token.type == "heading_open":
         title = _plain(following.content) if following else ""
         return Block("heading", start, end, int(token.tag[1]), title) if title else None

@@ -58,7 +58,9 @@ def _run(lines: list[str], at: int, ends: dict[int, int]) -> tuple[BlockKind | N
         return "table" if table else "code", ends[at], 0, ""
     sort = _sort(line)
     until = at + 1
-    while until < len(lines) and _sort(lines[until]) == sort and until not in ends and not _heading(lines[until]):
+    while until < len(lines) and _sort(lines[until]) == sort:
+        if until in ends or _heading(lines[until]):
+            break
         until += 1
     return sort, until, 0, ""
 
@@ -82,10 +84,11 @@ def _ends(lines: list[str]) -> dict[int, int]:
     for at, line in enumerate(lines):
         if opened and opened[-1][1] in line.lower():
             ends[opened.pop()[0]] = at + 1
-        elif len(line) <= _LONGEST_MARK and (not opened or opened[-1][1] == "|}"):
-            if opening := _OPENING.match(line):
-                table, fence, tag = opening.groups()
-                opened.append((at, "|}" if table else "```" if fence else f"</{tag.lower()}"))
+            continue
+        opening = _OPENING.match(line) if len(line) <= _LONGEST_MARK else None
+        if opening and (not opened or opened[-1][1] == "|}"):
+            table, fence, tag = opening.groups()
+            opened.append((at, "|}" if table else "```" if fence else f"</{tag.lower()}"))
     return ends
 
 

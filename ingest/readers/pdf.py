@@ -24,8 +24,10 @@ _WORKER = Path(__file__).with_name("pdf_worker.py")
 _GENERIC = re.compile(r"untitled|microsoft word|\.(?:docx?|tex|dvi|pdf|indd|pages)\b|^[\w-]+$", re.IGNORECASE)
 _NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|.*[\d@].*", re.IGNORECASE)
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
-_MONTHS = ("January", "February", "March", "April", "May", "June")
-_MONTHS += ("July", "August", "September", "October", "November", "December")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _DAY = re.compile(rf"({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\d{{4}})")
 
 

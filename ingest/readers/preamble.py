@@ -46,8 +46,8 @@ def yaml_fields(text: str) -> dict[str, str]:
     import yaml
 
     try:
-        loaded = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 plain texts only
-    except yaml.YAMLError:
+        loaded = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 makes texts, lists and mappings only
+    except (yaml.YAMLError, RecursionError):
         return header_fields(text)
     if not isinstance(loaded, dict):
         return {}
