@@ -1,6 +1,6 @@
 # The environment is .venv; it is installed again when pyproject.toml or constraints.txt changes.
 PYTHON ?= python3
-PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHAINCITE := .venv/bin/chaincite --library .demo
 
 .PHONY: demo test check bench clean
@@ -8,7 +8,7 @@ CHAINCITE := .venv/bin/chaincite --library .demo
 
 demo: .venv/installed
 	rm -rf .demo
-	$(CHAINCITE) ingest papers sample --manifest sample/MANIFEST.json
+	$(CHAINCITE) ingest papers --manifest sample/MANIFEST.json
 	$(CHAINCITE) ask "How does the base fee change when a block is full?"
 	$(CHAINCITE) verify last
 	$(CHAINCITE) ask "Which formula keeps the reserves of a Uniswap pair in balance?"
