@@ -59,7 +59,7 @@ def test_origins_name_every_setting_once_and_in_order() -> None:
 
 def test_settings_cannot_be_changed_after_loading() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings.load().budget = 1  # type: ignore[misc]
+        Settings.load().budget = 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
