@@ -25,6 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from evals.cost import Cost, Machine, machine, measure
@@ -94,9 +95,10 @@ class Result:
     costs: Sequence[Cost]
 
     def as_dict(self) -> dict[str, object]:
-        """The result as JSON takes it, each row with its ratio and whether it met its target."""
+        """The result as JSON takes it: rows with ratio and target met or not, costs without output."""
         rows = [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in self.rows]
-        return {**asdict(self), "rows": rows}
+        costs = [{name: value for name, value in asdict(c).items() if name != "output"} for c in self.costs]
+        return {**asdict(self), "rows": rows, "costs": costs}
 
 
 def chosen(files: Sequence[Path], share: float, seed: int) -> list[Path]:
@@ -246,7 +248,7 @@ class Bench:
         }
         ours, theirs = self._alternated("warm search", commands)
         seconds = [[s for cost in costs for s in json.loads(cost.output)] for costs in (ours, theirs)]
-        p50, p95 = ([1000 * _percentile(some, at) for some in seconds] for at in (50, 95))
+        p50, p95 = ([1000 * float(np.percentile(some, at)) for some in seconds] for at in (50, 95))
         peaks = [max(cost.peak for cost in costs) / 1e6 for costs in (ours, theirs)]
         yield Row("warm search, p50 (LangChain: dense alone)", "ms", p50[0], p50[1], most_ratio=1.0)
         yield Row("warm search, p95", "ms", p95[0], p95[1])
@@ -269,10 +271,6 @@ class Bench:
         return found
 
 
-def _percentile(values: Sequence[float], at: int) -> float:
-    return statistics.quantiles([*values, values[-1]], n=100, method="inclusive")[at - 1]
-
-
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
@@ -293,7 +291,7 @@ def table(rows: Sequence[Row]) -> Table:
             _figure(row.ours, row.unit),
             _figure(row.reference, row.unit),
             _figure(row.ratio, "×"),
-            "".join(f"≤ {target}" for target in targets),
+            ", ".join(f"≤ {target}" for target in targets),
             {True: "met", False: "MISSED", None: ""}[row.met],
         )
     return shown
