@@ -13,26 +13,39 @@ from pathlib import Path
 import numpy as np
 
 from index.embed import Embedder, Vectors
+from index.errors import LibraryError
 
 BATCH = 128
 """Texts embedded between two writes to disk: what a kill can cost at most."""
+
+
+_SET_UP = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, PRIMARY KEY (model, text))",
+)
 
 
 class VectorCache:
     """An embedder that remembers. Not to be shared by threads.
 
     embedded: how many texts the model has really seen since this was opened.
+    Raises LibraryError when the file is not what it should be.
     """
 
     def __init__(self, file: Path, embedder: Embedder) -> None:
         self._embedder = embedder
         self._connection = sqlite3.connect(file, isolation_level=None, timeout=30)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS vectors (model TEXT, text BLOB, vector BLOB, PRIMARY KEY (model, text))"
-        )
         self.embedded = 0
+        try:
+            for statement in _SET_UP:
+                self._connection.execute(statement)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise LibraryError(
+                f"the cache of vectors {file} cannot be used ({error}); where it is damaged, delete it: the"
+                " library itself does not need it"
+            ) from error
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Float32 rows of unit length, shape (len(texts), dimension); only unseen texts reach the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -13,6 +14,19 @@ import pyarrow.compute as pc
 
 from index.tables import document_from, document_key
 from index.values import Document, Filters
+from index.words import designations
+
+STANDING = {
+    "final": 1.0,
+    "living": 1.0,
+    "last call": 1.0,
+    "deployed": 1.0,
+    "": 0.5,
+    "active": 0.5,
+    "complete": 0.5,
+    "review": 0.5,
+}
+"""How settled a status is, for the statuses of EIPs, ERCs and BIPs; those not named here count 0."""
 
 Keys = npt.NDArray[np.int64]
 
@@ -38,6 +52,25 @@ class Catalogue:
         """The document of this uri. Raises KeyError when there is none."""
         return document_from(self._rows.slice(self._place[uri], 1).to_pylist()[0])
 
+    def places(self, keys: Keys) -> Keys:
+        """Where the documents with these keys stand in the order of the uris."""
+        return self._order[np.searchsorted(self._sorted, keys)]
+
+    @cached_property
+    def citations(self) -> npt.NDArray[np.float32]:
+        """How much the other documents mention each one: log(1 + number of them), the most mentioned 1."""
+        own = [designations(number or "") for number in self._rows["number"].to_pylist()]
+        mentions = zip(own, self._rows["mentions"].to_pylist(), strict=True)
+        mentioned = Counter(name for names, others in mentions for name in others if name not in names)
+        counts = [sum(mentioned[name] for name in names) for names in own]
+        grown = np.log1p(np.array(counts, np.float32))
+        return grown / max(float(grown.max(initial=0.0)), 1e-9)
+
+    @cached_property
+    def standing(self) -> npt.NDArray[np.float32]:
+        """How settled each document is: 1 for final, 0.5 where nothing is known, 0 for a draft or less."""
+        return np.array([STANDING.get((s or "").lower(), 0.0) for s in self._rows["status"].to_pylist()], np.float32)
+
     def recipes(self) -> Iterator[tuple[str, str]]:
         """Each uri with the recipe that its document was made by."""
         return zip(self.uris, self._rows["recipe"].to_pylist(), strict=True)
@@ -50,6 +83,14 @@ class Catalogue:
     def matching(self, filters: Filters) -> Keys | None:
         """The keys of the documents that pass a filter, or None when the filter lets all pass."""
         return None if filters == Filters() else self.keys[self._passing(filters)]
+
+    @cached_property
+    def _order(self) -> Keys:
+        return np.argsort(self.keys)
+
+    @cached_property
+    def _sorted(self) -> Keys:
+        return self.keys[self._order]
 
     @cached_property
     def _place(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from index import generation, shards, tables
+from index import generation, shards
 from index.errors import ChainciteError, LibraryError
 from index.generation import Generation
-from index.shards import Opened
+from index.shards import Opened, Shards
 from index.tables import Tables
+from index.values import Passage
 from index.words import Words, WordWriter
 
 _PARTITION = """
@@ -83,8 +84,8 @@ def repair(folder: Path) -> Generation:
             for batch in found.passages(versions["passages"]):
                 rows, vectors = shards.rows_and_vectors([batch], base.dimension)
                 built = shards.extend(folder / "shards", built, (), rows, vectors)
-                for row in rows.to_pylist():
-                    writer.add(tables.passage_from(row), row["document"])
+            for document, passages in _by_document(folder, built):
+                writer.add(document, passages)
             total = writer.commit()
             documents = found.documents(versions["documents"]).num_rows
         except ChainciteError:
@@ -108,6 +109,17 @@ def repair(folder: Path) -> Generation:
         return now
 
 
+def _by_document(folder: Path, built: Sequence[shards.Shard]) -> Iterator[tuple[int, list[Passage]]]:
+    """Each document's key with its passages in order."""
+    opened = Shards(folder / "shards", built)
+    documents, ordinals = np.asarray(opened.column("document")), np.asarray(opened.column("ordinal"))
+    order = np.lexsort((ordinals, documents))
+    borders = np.flatnonzero(np.diff(documents[order])) + 1
+    for positions in np.split(order, borders):
+        if len(positions):
+            yield int(documents[positions[0]]), opened.at(positions)
+
+
 def _table_faults(folder: Path, now: Generation) -> Iterator[str]:
     found = Tables(folder / "tables")
     for sql, words in _RULES:
@@ -124,7 +136,7 @@ def _vector_faults(folder: Path, now: Generation) -> Iterator[str]:
     """Each row and vector of the tables must stand in the shards, equal to the last bit, and none beside."""
     opened = [Opened(folder / "shards", shard) for shard in now.shards]
     keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(part.rows["key"]) for part in opened)])
-    vectors = np.concatenate([np.empty((0, now.dimension), np.float32), *(part.vectors for part in opened)])
+    vectors = np.concatenate([np.empty((0, now.dimension), np.float32), *(part.matrix for part in opened)])
     order = np.argsort(keys)
     keys, missing, differing, seen = keys[order], 0, 0, 0
     for batch in Tables(folder / "tables").passages(now.tables["passages"]):

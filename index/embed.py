@@ -8,6 +8,7 @@ Two embedders speak one protocol. `MiniLM` is the embedded default: the all-Mini
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -17,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -216,18 +217,37 @@ def _converted(weights: Path) -> Path:
     model = folder / "model.xml"
     if not _intact(folder):
         _check_weights(weights / "model.safetensors")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent))
         try:
-            _convert_in_child(weights, scratch)
-            sizes = {file.name: file.stat().st_size for file in scratch.iterdir()}
-            (scratch / "complete.json").write_text(json.dumps(sizes))
-            shutil.rmtree(folder, ignore_errors=True)
-            with contextlib.suppress(OSError):  # another process may have put the same there
-                scratch.rename(folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(folder.with_suffix(".lock")):
+                if not _intact(folder):
+                    _convert_into(folder, weights)
+        except OSError as error:
+            raise ModelError(
+                f"{DEFAULT_MODEL} is prepared once for this machine, but {folder.parent} cannot be written to"
+                f" ({error.strerror}); make room there, or name another cache folder with XDG_CACHE_HOME"
+            ) from error
     return model
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Waits until no other process is at work under this lock."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _convert_into(folder: Path, weights: Path) -> None:
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        _convert_in_child(weights, scratch)
+        sizes = {file.name: file.stat().st_size for file in scratch.iterdir()}
+        (scratch / "complete.json").write_text(json.dumps(sizes))
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _intact(folder: Path) -> bool:

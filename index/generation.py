@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from index.errors import LibraryError
 from index.shards import Shard
@@ -56,8 +56,13 @@ class Generation:
 
 
 def exists(folder: Path) -> bool:
-    """Whether there is a library in this folder."""
-    return (folder / CURRENT).is_file()
+    """Whether there is a library in this folder, sound or not."""
+    return (folder / CURRENT).is_file() or next_number(folder) > 1
+
+
+def next_number(folder: Path) -> int:
+    """A number above that of every manifest in the folder, readable or not."""
+    return max((int(file.stem[-8:]) + 1 for file in _manifests(folder)), default=0)
 
 
 def current_name(folder: Path) -> str:
@@ -65,12 +70,19 @@ def current_name(folder: Path) -> str:
     try:
         return (folder / CURRENT).read_text().strip()
     except (FileNotFoundError, NotADirectoryError):
+        if exists(folder):
+            raise LibraryError(
+                f"the library at {folder} has lost its file {CURRENT}; `chaincite doctor --repair` writes it again"
+            ) from None
         raise LibraryError(
             f"there is no library at {folder}; make one with `chaincite ingest papers PATH`, or choose another with"
             " --library DIR or CHAINCITE_LIBRARY"
         ) from None
-    except OSError as error:
-        raise LibraryError(f"the library at {folder} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise LibraryError(
+            f"the file {CURRENT} of the library at {folder} cannot be read ({error});"
+            " `chaincite doctor --repair` writes it again"
+        ) from error
 
 
 def current(folder: Path) -> Generation:
@@ -87,7 +99,7 @@ def current(folder: Path) -> Generation:
 
 def all_readable(folder: Path) -> Iterator[Generation]:
     """Every generation whose manifest can be read, newest first."""
-    for file in sorted(folder.glob("generation-*.json"), reverse=True):
+    for file in sorted(_manifests(folder), reverse=True):
         try:
             yield _parsed(json.loads(file.read_text()))
         except (OSError, ValueError, KeyError, TypeError):
@@ -101,13 +113,12 @@ def publish(folder: Path, generation: Generation) -> None:
     _replace(folder / CURRENT, generation.name + "\n")
 
 
-
-
 def orphans(folder: Path, kept: int = KEPT) -> list[Path]:
     """Index files and manifests that the newest `kept` generations do not name."""
     now = current(folder).number
     live = [found for found in all_readable(folder) if found.number <= now][:kept]
-    names = {f"{shard.name}{suffix}" for found in live for shard in found.shards for suffix in (".faiss", ".arrow")}
+    stems = {shard.name for found in live for shard in found.shards}
+    names = {f"{stem}{suffix}" for stem in stems for suffix in (".faiss", ".arrow")}
     names |= {found.words for found in live} | {found.name for found in live}
     there = [*folder.glob("shards/*"), *folder.glob("words/*"), *folder.glob("generation-*")]
     return sorted(path for path in there if path.name not in names)
@@ -126,10 +137,9 @@ def sweep(folder: Path, kept: int = KEPT) -> None:
 def writer_lock(folder: Path) -> Iterator[None]:
     """Holds the library's one writer's place; the operating system frees it when the process ends.
 
-    Raises LibraryError when another process holds it.
+    Raises LibraryError when another process holds it, or the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "writer.lock").open("a+") as file:
+    with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -143,6 +153,21 @@ def writer_lock(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "writer.lock").open("a+")
+    except OSError as error:
+        raise LibraryError(
+            f"the library cannot be written to {folder} ({error.strerror}); choose another folder with"
+            " --library DIR or CHAINCITE_LIBRARY"
+        ) from error
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return [file for file in folder.glob("generation-*.json") if file.stem[-8:].isdigit()]
 
 
 def _parsed(body: dict[str, Any]) -> Generation:

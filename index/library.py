@@ -23,7 +23,7 @@ from index.embed import DEFAULT_MODEL, Embedder, Vectors, load
 from index.errors import LibraryError
 from index.generation import Generation
 from index.catalogue import Catalogue
-from index.search import Options, rank
+from index.search import Options, Ranker
 from index.shards import Shards
 from index.tables import Tables
 from index.values import Document, Filters, Hit, Passage
@@ -95,7 +95,7 @@ class Library:
         if not question.strip() or k < 1 or not opened.generation.counts["passages"]:
             return []
         vector = self.embedder.embed_queries([question])[0]
-        ranked = rank(question, vector, k, filters, options, opened.catalogue, opened.shards, opened.words)
+        ranked = Ranker(opened.catalogue, opened.shards, opened.words, options).rank(question, vector, k, filters)
         passages = opened.shards.passages(key for key, _, _ in ranked)
         return [
             Hit(opened.catalogue.document(passage.uri), passage, score, parts)
@@ -256,7 +256,8 @@ class Writer:
         documents = tables.document_rows([(document, recipe) for document, recipe, _ in added])
         published = self._published(gone)
         versions = self._tables.replace(published, documents, rows)
-        self._publish(versions, {tables.document_key(uri) for uri in published}, rows, vectors, passages)
+        by_document = [some for _, _, some in added]
+        self._publish(versions, {tables.document_key(uri) for uri in published}, rows, vectors, by_document)
         self._added, self._gone, self._waiting = {}, set(), 0
 
     def close(self) -> None:
@@ -311,15 +312,16 @@ class Writer:
         gone: Collection[int],
         rows: pa.Table,
         vectors: Vectors,
-        passages: Sequence[Passage],
+        added: Sequence[Sequence[Passage]],
     ) -> None:
         number = self.generation.number + 1
         name = f"words-{number:08d}"
         writer = WordWriter(self.folder / "words" / name, self.folder / "words" / self.generation.words)
         for document in gone:
             writer.remove(document)
-        for passage in passages:
-            writer.add(passage, tables.document_key(passage.uri))
+        for passages in added:
+            if passages:
+                writer.add(tables.document_key(passages[0].uri), passages)
         count = writer.commit()
         now = replace(
             self.generation,

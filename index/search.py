@@ -1,4 +1,15 @@
-"""Ranking: words and vectors, fused."""
+"""Ranking: words and vectors over passages, fused with what is known of their documents.
+
+A passage's score is the sum of
+
+- its BM25 score and its cosine, each divided by the best of the question's candidates (weighted score fusion;
+  Bruch, Gai and Ingber 2023, An Analysis of Fusion Functions for Hybrid Retrieval);
+- evidence for its document: the sum of the document's best passages, each counting half of the one before;
+- the BM25 score of its whole document;
+- its document's authority: how much other documents mention it, and how settled its status is.
+
+Filters hold inside every search, never after.
+"""
 
 from __future__ import annotations
 
@@ -10,63 +21,130 @@ import numpy.typing as npt
 
 from index.catalogue import Catalogue
 from index.embed import Vectors
-from index.shards import Shards
+from index.shards import Keys, Shards
 from index.values import Filters
 from index.words import Words, query_terms
 
 Ranked = tuple[int, float, Mapping[str, float]]
+Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a search ranks. Weights are relative to each other.
+    """How a search ranks. Each weight multiplies a part that lies between 0 and about 1.
 
-    depth: passages taken from each index before fusion; words, vectors: weight of each.
+    words, vectors: a passage's BM25 and cosine; context: a word in a passage's context against one in its text;
+    evidence: the document's best passages; whole: BM25 of the whole document; citations, standing: authority;
+    per_document: passages of one document at most, 0 for no limit;
+    depth: candidates that each index gives before fusion.
     """
 
-    depth: int = 200
-    words: float = 0.5
-    vectors: float = 0.5
-    context: float = 0.7
+    words: float = 0.4
+    vectors: float = 0.6
+    context: float = 0.5
+    evidence: float = 0.2
+    whole: float = 0.5
+    citations: float = 0.3
+    standing: float = 0.1
+    per_document: int = 0
+    depth: int = 400
 
 
-def rank(
-    question: str,
-    vector: Vectors,
-    k: int,
-    filters: Filters,
-    options: Options,
-    catalogue: Catalogue,
-    shards: Shards,
-    words: Words,
-) -> Sequence[Ranked]:
-    """The k best passages: key, score, and the parts of the score, best first, ties by key."""
-    documents = catalogue.matching(filters)
-    allowed = None
-    if documents is not None:
-        allowed = shards.keys[np.isin(np.asarray(shards.column("document")), documents)]
-        if not len(allowed):
+class Ranker:
+    """Ranks the passages of one generation."""
+
+    def __init__(self, catalogue: Catalogue, shards: Shards, words: Words, options: Options = Options()) -> None:
+        self._catalogue = catalogue
+        self._shards = shards
+        self._words = words
+        self._options = options
+
+    def rank(self, question: str, vector: Vectors, k: int, filters: Filters) -> Sequence[Ranked]:
+        """The k best passages: key, score, and the weighted parts of the score; best first, ties by key.
+
+        vector: the question's, of unit length.
+        """
+        options = self._options
+        documents = self._catalogue.matching(filters)
+        if documents is not None and not len(documents):
             return []
-    depth = max(options.depth, k)
-    word_keys, word_scores = words.search(
-        query_terms(question), depth, documents, {"text": 1.0, "context": options.context}
-    )
-    vector_keys, vector_scores = shards.search(vector, depth, allowed)
-    by_words = dict(zip(word_keys.tolist(), _scaled(word_scores), strict=True))
-    by_vectors = dict(zip(vector_keys.tolist(), _scaled(vector_scores), strict=True))
-    fused = [
-        (key, options.words * by_words.get(key, 0.0) + options.vectors * by_vectors.get(key, 0.0))
-        for key in by_words.keys() | by_vectors.keys()
-    ]
-    fused.sort(key=lambda pair: (-pair[1], pair[0]))
-    return [
-        (key, score, {"words": by_words.get(key, 0.0), "vectors": by_vectors.get(key, 0.0)}) for key, score in fused[:k]
-    ]
+        terms, depth = query_terms(question), max(options.depth, 2 * k)
+        by_words = self._words.passages(terms, depth, documents, options.context)
+        by_vector, _ = self._shards.search(vector, depth // 2, self._passages_of(documents))
+        keys = np.union1d(by_words[0], by_vector)
+        if not len(keys):
+            return []
+        at = self._shards.positions(keys)
+        of, place = np.unique(self._shards.documents[at], return_inverse=True)
+        found = self._catalogue.places(of)
+        parts = {
+            "words": options.words * _relative(_looked_up(by_words, keys)),
+            "vectors": options.vectors * _relative(self._shards.cosines(vector, at)),
+        }
+        whole = _relative(_looked_up(self._words.documents(terms, depth, documents), of))
+        parts |= {
+            "evidence": options.evidence * _evidence(parts["words"] + parts["vectors"], place, len(of))[place],
+            "whole": options.whole * whole[place],
+            "citations": options.citations * self._catalogue.citations[found][place],
+            "standing": options.standing * self._catalogue.standing[found][place],
+        }
+        total = np.sum(list(parts.values()), axis=0)
+        best = _first(np.lexsort((keys, -total)), place, k, options.per_document)
+        return [
+            (int(keys[i]), float(total[i]), {name: float(part[i]) for name, part in parts.items()}) for i in best
+        ]
+
+    def _passages_of(self, documents: Keys | None) -> Keys | None:
+        return None if documents is None else self._shards.keys[np.isin(self._shards.documents, documents)]
 
 
-def _scaled(scores: npt.NDArray[np.float32]) -> list[float]:
-    """Scores between 0 (the last) and 1 (the first)."""
-    if not len(scores):
-        return []
-    low, high = float(scores[-1]), float(scores[0])
-    return [1.0 if high == low else float((s - low) / (high - low)) for s in scores]
+def _looked_up(scored: tuple[Keys, Scores], keys: Keys) -> Scores:
+    """The scores of these keys, 0 for those that were not found."""
+    found, scores = scored
+    out = np.zeros(len(keys), np.float32)
+    if len(found):
+        order = np.argsort(found)
+        at = np.minimum(np.searchsorted(found[order], keys), len(found) - 1)
+        there = found[order][at] == keys
+        out[there] = scores[order][at][there]
+    return out
+
+
+def _relative(scores: Scores) -> Scores:
+    """Scores divided by the best of them; what is below 0 counts 0.
+
+    >>> _relative(np.array([2.0, 1.0, -1.0], np.float32)).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    positive = np.maximum(scores, 0.0)
+    best = float(positive.max(initial=0.0))
+    return positive / best if best > 0 else positive
+
+
+def _evidence(scores: Scores, place: npt.NDArray[np.intp], documents: int, most: int = 3) -> Scores:
+    """For each document the sum of its `most` best scores, each counting half of the one before.
+
+    place: which document each score belongs to.
+
+    >>> _evidence(np.array([1.0, 0.5, 0.8], np.float32), np.array([0, 0, 1]), 2).tolist()
+    [1.25, 0.800000011920929]
+    """
+    order = np.lexsort((-scores, place))
+    starts = np.searchsorted(place[order], np.arange(documents))
+    rank = np.arange(len(order)) - starts[place[order]]
+    share = np.where(rank < most, 0.5**rank, 0.0)
+    return np.bincount(place[order], scores[order] * share, documents).astype(np.float32)
+
+
+def _first(order: npt.NDArray[np.intp], place: npt.NDArray[np.intp], k: int, most: int) -> npt.NDArray[np.intp]:
+    """The first k of an order, with at most `most` of one document where that is not 0."""
+    if not most:
+        return order[:k]
+    taken: dict[int, int] = {}
+    chosen = []
+    for i in order:
+        document = int(place[i])
+        taken[document] = taken.get(document, 0) + 1
+        if taken[document] <= most:
+            chosen.append(i)
+    return np.array(chosen[:k], np.intp)

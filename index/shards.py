@@ -77,7 +77,7 @@ def extend(
         size = rows.num_rows
         while kept and kept[-1].count < 2 * size and kept[-1].count + size <= LARGEST:
             last = Opened(folder, kept.pop())
-            parts.insert(0, (last.rows, last.vectors))
+            parts.insert(0, (last.rows, last.matrix.copy()))
             size += last.shard.count
         merged = pa.concat_tables([part for part, _ in parts])
         kept.append(write(folder, merged, np.concatenate([part for _, part in parts])))
@@ -91,7 +91,7 @@ def _without(folder: Path, shards: Iterable[Shard], gone: Keys) -> Iterator[Shar
         if stays.all():
             yield shard
         elif stays.any():
-            yield write(folder, opened.rows.filter(pa.array(stays)), opened.vectors[stays])
+            yield write(folder, opened.rows.filter(pa.array(stays)), opened.matrix[stays])
 
 
 class Opened:
@@ -124,13 +124,13 @@ class Opened:
         except (OSError, RuntimeError) as error:
             raise damaged(self._vectors_file, error) from error
 
-    @property
-    def vectors(self) -> Vectors:
-        """Float32, shape (n, dimension), in the order of the rows."""
+    @cached_property
+    def matrix(self) -> Vectors:
+        """The vectors, float32, shape (n, dimension), in the order of the rows: FAISS's memory, valid as long as this object."""
         import faiss
 
         flat = faiss.downcast_index(self.index.index)
-        return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d).copy()
+        return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d)
 
     def faults(self) -> Iterator[str]:
         """What is wrong with this shard, a line each."""
@@ -147,13 +147,14 @@ class Opened:
 class Shards:
     """All shards of one generation, open for search.
 
-    `keys` are the passages' 64-bit keys, in the order of the rows.
+    keys, documents: the 64-bit keys of the passages and of their documents, in the order of the rows.
     """
 
     def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
         self._opened = [Opened(folder, shard) for shard in shards]
         self._rows = pa.concat_tables([PASSAGES.empty_table(), *(part.rows for part in self._opened)])
         self.keys: Keys = np.asarray(self._rows["key"], np.int64)
+        self.documents: Keys = np.asarray(self._rows["document"], np.int64)
         self._order = np.argsort(self.keys)
         self._sorted = self.keys[self._order]
 
@@ -164,12 +165,24 @@ class Shards:
     def passages(self, keys: Iterable[int]) -> list[Passage]:
         """The passages with these keys, in the order asked."""
         wanted = np.fromiter(keys, np.int64)
-        at = self._order[np.searchsorted(self._sorted, wanted)]
-        return [passage_from(row) for row in self._rows.take(pa.array(at)).to_pylist()]
+        return self.at(self.positions(wanted))
 
     def at(self, positions: npt.NDArray[np.int64]) -> list[Passage]:
         """The passages at these positions of the rows."""
         return [passage_from(row) for row in self._rows.take(pa.array(positions)).to_pylist()]
+
+    def positions(self, keys: Keys) -> Keys:
+        """Where the passages with these keys stand in the rows."""
+        return self._order[np.searchsorted(self._sorted, keys)]
+
+    def cosines(self, query: Vectors, positions: Keys) -> Vectors:
+        """The cosine of a unit vector with the passages at these positions."""
+        out, begin = np.empty(len(positions), np.float32), 0
+        for part in self._opened:
+            inside = (positions >= begin) & (positions < begin + part.shard.count)
+            out[inside] = part.matrix[positions[inside] - begin] @ query
+            begin += part.shard.count
+        return out
 
     def search(self, query: Vectors, k: int, allowed: Keys | None = None) -> tuple[Keys, Vectors]:
         """The k nearest passages to one unit vector: their keys and cosines, best first, ties by key.

@@ -41,6 +41,7 @@ DOCUMENTS = pa.schema(
         ("status", pa.string()),
         ("category", pa.string()),
         ("requires", _STRINGS),
+        ("mentions", _STRINGS),
         ("chain", pa.string()),
         ("contracts", _STRINGS),
         ("licence", pa.string()),
@@ -163,7 +164,7 @@ def document_rows(documents: Sequence[tuple[Document, str]]) -> pa.Table:
 def document_from(row: Mapping[str, Any]) -> Document:
     """A row of `DOCUMENTS` as a value."""
     values = {field.name: row[field.name] for field in fields(Document)}
-    lists = {name: tuple(row[name]) for name in ("authors", "requires", "contracts")}
+    lists = {name: tuple(row[name]) for name in ("authors", "requires", "mentions", "contracts")}
     return Document(**{**values, **lists, "kind": Kind(row["kind"])})
 
 

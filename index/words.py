@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
-from itertools import pairwise
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,10 @@ from index.values import Passage
 
 HEAP_BYTES = 64 * 1024 * 1024
 FIELDS = ("text", "context")
+PASSAGES, DOCUMENTS = "passages", "documents"
+
+Keys = npt.NDArray[np.int64]
+Scored = tuple[Keys, npt.NDArray[np.float32]]
 
 _TERM = re.compile(
     r"0[xX][0-9a-fA-F]+"
@@ -32,7 +35,7 @@ _TERM = re.compile(
     r"|[^\W_]+(?:_+[^\W_]+)*",
     re.IGNORECASE,
 )
-_DESIGNATION = re.compile(r"(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([0-9]+)", re.IGNORECASE)
+_DESIGNATION = re.compile(r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([0-9]+)\b", re.IGNORECASE)
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 
 STOPWORDS = frozenset(
@@ -40,7 +43,7 @@ STOPWORDS = frozenset(
     "done for from get had has have having he her here him his how i if in into is it its itself just like me "
     "much my no nor not of on one or other our out over own she should so some such than that the their them "
     "then there these they this those to too under until up us very was we were what when where which while "
-    "who whom whose why will with would you your".split()
+    "who whom whose why will with would you your s t d m ll re ve".split()
 )
 """Words of a question that say nothing of its subject; left out of queries, never of the index."""
 
@@ -84,6 +87,15 @@ def _hexadecimal(digits: str) -> Iterator[str]:
         yield "0x" + digits[26:]
 
 
+def designations(text: str) -> tuple[str, ...]:
+    """The proposals that a text names, as terms, sorted.
+
+    >>> designations("ERC-20 tokens, see EIP-712 and BIP 39.")
+    ('bip39', 'eip20', 'eip712')
+    """
+    return tuple(sorted({_forms(match.group())[0] for match in _DESIGNATION.finditer(text)}))
+
+
 def query_terms(question: str) -> list[str]:
     """The distinct terms of a question that can tell passages apart; all of them where none can."""
     found = list(dict.fromkeys(terms(question)))
@@ -97,9 +109,34 @@ class WordWriter:
     """
 
     def __init__(self, folder: Path, last: Path | None) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        self._passages = _Writer(folder / PASSAGES, last and last / PASSAGES)
+        self._documents = _Writer(folder / DOCUMENTS, last and last / DOCUMENTS)
+
+    def remove(self, document: int) -> None:
+        """Removes the document with this key and all its passages."""
+        self._passages.remove(document)
+        self._documents.remove(document)
+
+    def add(self, document: int, passages: Sequence[Passage]) -> None:
+        """Adds the document with this key, whole, as its passages in order."""
+        whole: list[str] = []
+        for passage in passages:
+            found = terms(passage.text)
+            self._passages.add(passage.key, document, found, terms(passage.context))
+            whole += found
+        self._documents.add(document, document, whole, terms(passages[0].context) if passages else [])
+
+    def commit(self) -> int:
+        """Writes the index to disk; returns the number of passages in it."""
+        self._documents.commit()
+        return self._passages.commit()
+
+
+class _Writer:
+    def __init__(self, folder: Path, last: Path | None) -> None:
         import tantivy
 
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         if last is not None:
             _link(last, folder)
@@ -110,32 +147,67 @@ class WordWriter:
         self._writer = self._index.writer(HEAP_BYTES, 1)
 
     def remove(self, document: int) -> None:
-        """Removes all passages of the document with this key."""
         query = self._tantivy.Query.term_set_query(self._index.schema, "document", [document])
         self._writer.delete_documents_by_query(query)
 
-    def add(self, passage: Passage, document: int) -> None:
-        """Adds a passage of the document with this key."""
+    def add(self, key: int, document: int, text: Sequence[str], context: Sequence[str]) -> None:
         row = self._tantivy.Document()
-        row.add_unsigned("key", passage.key)
+        row.add_unsigned("key", key)
         row.add_unsigned("document", document)
-        row.add_text("text", " ".join(terms(passage.text)))
-        row.add_text("context", " ".join(terms(passage.context)))
+        row.add_text("text", " ".join(text))
+        row.add_text("context", " ".join(context))
         self._writer.add_document(row)
 
     def commit(self) -> int:
-        """Writes the index to disk; returns the number of passages in it."""
         self._writer.commit()
         self._writer.wait_merging_threads()
         self._index.reload()
-        for name in os.listdir(self._folder):
-            if name.endswith(".lock"):
-                (self._folder / name).unlink()
+        for lock in self._folder.glob("*.lock"):
+            lock.unlink()
         return int(self._index.searcher().num_docs)
 
 
 class Words:
-    """The word index of one generation, open for search."""
+    """The word index of one generation, open for search: over passages, and over whole documents."""
+
+    def __init__(self, folder: Path) -> None:
+        self._passages = _Searcher(folder / PASSAGES)
+        self._documents = _Searcher(folder / DOCUMENTS)
+
+    @property
+    def count(self) -> int:
+        """Passages in the index."""
+        return self._passages.count
+
+    def keys(self) -> Keys:
+        """The keys of all passages in the index, in no order."""
+        return self._passages.keys()
+
+    def stems(self, words: Sequence[str]) -> list[str]:
+        """Terms as they stand in the index."""
+        return self._passages.stems(words)
+
+    def frequency(self, stem: str) -> int:
+        """In how many passages a stem stands."""
+        return self._passages.frequency(stem)
+
+    def passages(
+        self, words: Sequence[str], k: int, documents: Collection[int] | None = None, context: float = 1.0
+    ) -> Scored:
+        """The k best passages for these terms by BM25: keys and scores, best first.
+
+        documents: keys of the only documents that may be found; context: weight of a passage's context
+        against its text.
+        """
+        return self._passages.search(words, k, documents, {"text": 1.0, "context": context})
+
+    def documents(self, words: Sequence[str], k: int, documents: Collection[int] | None = None) -> Scored:
+        """The k best documents for these terms by BM25 over their whole text, as `passages` does."""
+        return self._documents.search(words, k, documents, {"text": 1.0})
+
+
+class _Searcher:
+    """BM25 as Lucene has it, k1 1.2 and b 0.75 (Robertson and Zaragoza 2009, section 3)."""
 
     def __init__(self, folder: Path) -> None:
         import tantivy
@@ -150,55 +222,39 @@ class Words:
                 " tables"
             ) from error
         _register(self._index)
-
-    @cached_property
-    def _searcher(self) -> Any:
-        return self._index.searcher()
-
-    @cached_property
-    def _analyzer(self) -> Any:
-        return _analyzer()
+        self._searcher = self._index.searcher()
+        self._analyzer = _analyzer()
 
     @property
     def count(self) -> int:
-        """Passages in the index."""
         return int(self._searcher.num_docs)
 
-    def keys(self) -> npt.NDArray[np.int64]:
-        """The keys of all passages in the index, in no order."""
-        everything = self._searcher.search(self._tantivy.Query.all_query(), max(self.count, 1), count=False).hits
-        addresses = [address for _, address in everything]
-        return np.array(self._searcher.fast_field_values("key", addresses) if addresses else [], np.int64)
+    def keys(self) -> Keys:
+        everything = self._tantivy.Query.all_query()
+        return self._keys(self._searcher.search(everything, max(self.count, 1), count=False).hits)
 
     def stems(self, words: Sequence[str]) -> list[str]:
-        """Terms as they stand in the index."""
         return [stem for word in words for stem in self._analyzer.analyze(word)]
 
     def frequency(self, stem: str) -> int:
-        """In how many passages a term stands."""
         return int(self._searcher.doc_freq("text", stem))
 
     def search(
-        self,
-        words: Sequence[str],
-        k: int,
-        documents: Iterable[int] | None = None,
-        boosts: dict[str, float] | None = None,
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """The k best passages for these terms by BM25 (k1 1.2, b 0.75): keys and scores, best first.
-
-        documents: keys of the only documents that may be found; boosts: the weight of each of `FIELDS`.
-        """
-        query = self._query(self.stems(words), boosts or dict.fromkeys(FIELDS, 1.0))
+        self, words: Sequence[str], k: int, documents: Collection[int] | None, boosts: Mapping[str, float]
+    ) -> Scored:
+        query = self._query(self.stems(words), boosts)
         if query is None:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         if documents is not None:
-            query = self._restricted(query, list(documents))
+            query = self._restricted(query, documents)
         hits = self._searcher.search(query, k, count=False).hits
-        keys = self._searcher.fast_field_values("key", [address for _, address in hits]) if hits else []
-        return np.array(keys, np.int64), np.array([score for score, _ in hits], np.float32)
+        return self._keys(hits), np.array([score for score, _ in hits], np.float32)
 
-    def _query(self, stems: Sequence[str], boosts: dict[str, float]) -> Any:
+    def _keys(self, hits: Sequence[tuple[float, Any]]) -> Keys:
+        addresses = [address for _, address in hits]
+        return np.array(self._searcher.fast_field_values("key", addresses) if hits else [], np.int64)
+
+    def _query(self, stems: Sequence[str], boosts: Mapping[str, float]) -> Any:
         query, should = self._tantivy.Query, self._tantivy.Occur.Should
         clauses = [
             (should, query.boost_query(query.term_query(self._schema, field, stem), boost))
@@ -210,7 +266,7 @@ class Words:
 
     def _restricted(self, query: Any, documents: Collection[int]) -> Any:
         must = self._tantivy.Occur.Must
-        allowed = self._tantivy.Query.term_set_query(self._schema, "document", list(documents))
+        allowed = self._tantivy.Query.term_set_query(self._schema, "document", [int(key) for key in documents])
         silent = self._tantivy.Query.const_score_query(allowed, 0.0)
         return self._tantivy.Query.boolean_query([(must, query), (must, silent)])
 

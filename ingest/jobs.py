@@ -12,6 +12,7 @@ from functools import partial
 from index.errors import SourceError
 from index.library import Writer
 from index.values import Document, Reading, SourceRef
+from index.words import designations
 from ingest import readers
 from ingest.chunk import Chunker
 from ingest.fetch import Fetcher
@@ -122,8 +123,13 @@ class Job:
         reading = readers.read(
             fetched.body, source, media_type=fetched.media_type, retrieved_at=now, limits=self._limits
         )
-        validators = {"etag": fetched.etag, "last_modified": fetched.last_modified}
-        return replace(reading, document=replace(reading.document, **validators)), recipe
+        document = replace(
+            reading.document,
+            mentions=designations(reading.text),
+            etag=fetched.etag,
+            last_modified=fetched.last_modified,
+        )
+        return replace(reading, document=document), recipe
 
     def _recipe(self, source: Source) -> str:
         """Names all that the passages of a source depend on, apart from its bytes."""
