@@ -224,4 +224,4 @@ def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, _Busy):
         return min(error.after, LONGEST_WAIT)
-    return wait_exponential_jitter(initial=0.5, max=LONGEST_WAIT)(state)
+    return wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT)(state)

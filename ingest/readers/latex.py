@@ -23,8 +23,8 @@ _ENVIRONMENTS: dict[str, BlockKind] = {
 }
 _MARK = re.compile(
     rf"""^[ \t]*(?:
-        \\(?P<section>{'|'.join(_LEVELS)})\*?\s*(?:\[[^\]]*\])?(?=\{{)
-      | \\begin\{{(?P<environment>{'|'.join(_ENVIRONMENTS)})(?P<star>\*?)\}}
+        \\(?P<section>{"|".join(_LEVELS)})\*?\s*(?:\[[^\]]*\])?(?=\{{)
+      | \\begin\{{(?P<environment>{"|".join(_ENVIRONMENTS)})(?P<star>\*?)\}}
       | \\begin\{{(?P<abstract>abstract)\}}
       | (?P<comment>%[^\n]*(?:\n[ \t]*%[^\n]*)*)
     )""",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -63,14 +63,15 @@ def lay_out(pages: Sequence[Sequence[Line]]) -> Parsed:
 
 
 def front(pages: Sequence[Sequence[Line]]) -> tuple[Sequence[Line], Sequence[Line]]:
-    """The title's lines on the first page, and those around it up to the abstract or the first section."""
+    """The title's lines on the first page, and those below up to the abstract or the first section."""
     page = pages[0] if pages else []
     count = next((i for i, line in enumerate(page) if i and _opens_body(line)), len(page))
     largest = max((line.size for line in page[:count] if len(_letters(line.text)) > 2), default=0.0)
     title = [line for line in page[:count] if line.size == largest]
     if len(title) > _MOST_HEADING_LINES:
         title = []
-    return title, [line for line in page[:count] if line not in title]
+    below = dropwhile(lambda line: line not in title, page[:count])
+    return title, [line for line in below if line not in title]
 
 
 def _opens_body(line: Line) -> bool:
@@ -130,7 +131,7 @@ class _Layout:
             return False
         if len(text) > 120 or _NO_HEADING.search(text):
             return False
-        if len(_letters(words)) < max(4, 0.6 * len(words.replace(" ", ""))):
+        if len(_letters(words)) < max(3 if number else 4, 0.6 * len(words.replace(" ", ""))):
             return False
         if self._stands_out(line):
             return True

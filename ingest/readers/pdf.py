@@ -80,17 +80,17 @@ def _fault(fault: str, limits: Limits) -> str:
 
 def _facts(metadata: Mapping[str, str], pages: Sequence[Sequence[Line]]) -> Facts:
     """Title, authors and date as the first page prints them, or as the metadata has them."""
-    heading, around = front(pages)
+    heading, below = front(pages)
     printed = " ".join(" ".join(line.text for line in heading).split())
     first = " ".join(line.text for line in pages[0]).casefold()
     title = " ".join(metadata.get("Title", "").split())
     sensible = not _GENERIC.search(title) and all(word in first for word in title.casefold().split())
-    people = _people(around, pages)
+    people = _people(below, pages)
     given = tuple(name for name in names(metadata.get("Author", "")) if not _NOBODY.fullmatch(name))
     return Facts(
         title=title if title and sensible else printed or title or None,
         authors=people if set(given) <= set(people) else given,
-        published_at=_printed_date(around) or _metadata_date(metadata.get("CreationDate", "")),
+        published_at=_printed_date(below) or _metadata_date(metadata.get("CreationDate", "")),
     )
 
 
