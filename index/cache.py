@@ -77,7 +77,7 @@ class VectorCache:
         for at in range(0, len(names), 500):
             some = names[at : at + 500]
             marks = ", ".join("?" * len(some))
-            sql = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})"
+            sql = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({marks})"  # noqa: S608
             rows = self._connection.execute(sql, (self._embedder.fingerprint, *some))
             found.update((name, np.frombuffer(vector, np.float32)) for name, vector in rows)
         return found

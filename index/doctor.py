@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
-from index import generation, shards
-from index.errors import ChainciteError, LibraryError
+from index import generation, shards, words
+from index.errors import LibraryError
 from index.generation import Generation
 from index.shards import Opened, Shards
 from index.tables import Tables
 from index.values import Passage
-from index.words import Words, WordWriter
 
 _PARTITION = """
     SELECT count(*) FROM (
@@ -39,6 +37,7 @@ _RULES = (
     (_EMPTY, "documents have no passage"),
     (_PARTITION, "passages do not continue where the one before ends"),
 )
+_MEND = "; `chaincite doctor --repair` makes the indexes again from the tables"
 
 
 def faults(folder: Path) -> Iterator[str]:
@@ -47,60 +46,42 @@ def faults(folder: Path) -> Iterator[str]:
     Checks the manifest, the tables at their recorded versions, the sha256 of every shard, and that tables,
     vectors and words hold the same passages. Raises LibraryError when there is no library at all.
     """
+    if not generation.exists(folder):
+        generation.current(folder)
     try:
         now = generation.current(folder)
+        found = Tables(folder / "tables")
+        yield from _table_faults(found, now)
+        keys = [np.empty(0, np.int64), *(np.asarray(batch["key"]) for batch in found.passages(_of(now)))]
     except LibraryError as error:
-        if not generation.exists(folder):
-            raise
         yield str(error)
         return
-    try:
-        yield from _table_faults(folder, now)
-    except Exception as error:  # deltalake and duckdb raise many kinds for a damaged file
-        yield f"the tables cannot be read ({_line(error)}); ingest the sources again into a new library"
-        return
-    damaged = [f"{fault}" for shard in now.shards for fault in Opened(folder / "shards", shard).faults()]
-    yield from damaged
-    if not damaged:
-        yield from _vector_faults(folder, now)
-    yield from _word_faults(folder, now)
+    damaged = [fault for shard in now.shards for fault in Opened(folder / "shards", shard).faults()]
+    yield from damaged or _vector_faults(folder, now)
+    yield from _word_faults(folder, now, np.concatenate(keys))
 
 
 def repair(folder: Path) -> Generation:
     """Makes the indexes again from the tables, embedding nothing, and publishes them as a new generation.
 
-    Where the current manifest cannot be read, goes back to the newest that can. Raises LibraryError when the
-    tables themselves are damaged.
+    Where the current manifest cannot be read, the tables say what the library holds. Raises LibraryError when
+    the tables themselves are damaged, or no manifest can be read.
     """
     with generation.writer_lock(folder):
-        base = _sound_base(folder)
         found = Tables(folder / "tables")
-        try:
-            versions = found.restore(base.tables)
-            number = max((g.number for g in generation.all_readable(folder)), default=0) + 1
-            name = f"words-{number:08d}"
-            writer = WordWriter(folder / "words" / name, None)
-            built: tuple[shards.Shard, ...] = ()
-            for batch in found.passages(versions["passages"]):
-                rows, vectors = shards.rows_and_vectors([batch], base.dimension)
-                built = shards.extend(folder / "shards", built, (), rows, vectors)
-            for document, passages in _by_document(folder, built):
-                writer.add(document, passages)
-            total = writer.commit()
-            documents = found.documents(versions["documents"]).num_rows
-        except ChainciteError:
-            raise
-        except Exception as error:  # as above
-            raise LibraryError(
-                f"the tables cannot be read ({_line(error)}); ingest the sources again into a new library"
-            ) from error
-        counts = {"documents": documents, "passages": total, "events": 0}
+        base = _sound_base(folder, found)
+        versions = found.restore(base.tables)
+        number = generation.next_number(folder)
+        name = f"words-{number:08d}"
+        built = _built_shards(folder, found, versions["passages"], base.dimension)
+        passages = _write_words(folder / "words" / name, folder / "shards", built)
+        documents = found.documents(versions["documents"]).num_rows
         now = replace(
             base,
             number=number,
             created_at=datetime.now(UTC),
             tables=versions,
-            counts=counts,
+            counts={**base.counts, "documents": documents, "passages": passages},
             shards=built,
             words=name,
         )
@@ -109,27 +90,44 @@ def repair(folder: Path) -> Generation:
         return now
 
 
+def _built_shards(folder: Path, found: Tables, version: int, dimension: int) -> tuple[shards.Shard, ...]:
+    built: tuple[shards.Shard, ...] = ()
+    for batch in found.passages(version):
+        rows, vectors = shards.rows_and_vectors([batch], dimension)
+        built = shards.extend(folder / "shards", built, (), rows, vectors)
+    return built
+
+
+def _write_words(folder: Path, shards_folder: Path, built: Sequence[shards.Shard]) -> int:
+    writer = words.WordWriter(folder, None)
+    for document, passages in _by_document(shards_folder, built):
+        writer.add(document, passages)
+    return writer.commit()
+
+
 def _by_document(folder: Path, built: Sequence[shards.Shard]) -> Iterator[tuple[int, list[Passage]]]:
     """Each document's key with its passages in order."""
-    opened = Shards(folder / "shards", built)
-    documents, ordinals = np.asarray(opened.column("document")), np.asarray(opened.column("ordinal"))
-    order = np.lexsort((ordinals, documents))
-    borders = np.flatnonzero(np.diff(documents[order])) + 1
+    opened = Shards(folder, built)
+    order = np.lexsort((np.asarray(opened.column("ordinal")), opened.documents))
+    borders = np.flatnonzero(np.diff(opened.documents[order])) + 1
     for positions in np.split(order, borders):
         if len(positions):
-            yield int(documents[positions[0]]), opened.at(positions)
+            yield int(opened.documents[positions[0]]), opened.at(positions)
 
 
-def _table_faults(folder: Path, now: Generation) -> Iterator[str]:
-    found = Tables(folder / "tables")
-    for sql, words in _RULES:
-        [(count,)] = found.query(sql, now.tables)
-        if count:
-            yield f"{count} {words}; ingest the sources again into a new library"
-    for name in ("documents", "passages"):
+def _table_faults(found: Tables, now: Generation) -> Iterator[str]:
+    yield from _rule_faults(found, now.tables)
+    for name in now.tables:
         [(count,)] = found.query(f"SELECT count(*) FROM {name}", now.tables)  # noqa: S608
         if count != now.counts[name]:
             yield f"the table {name} has {count} rows, the manifest says {now.counts[name]}"
+
+
+def _rule_faults(found: Tables, versions: Mapping[str, int]) -> Iterator[str]:
+    for sql, fault in _RULES:
+        [(count,)] = found.query(sql, versions)
+        if count:
+            yield f"{count} {fault}; ingest the sources again into a new library with --library DIR"
 
 
 def _vector_faults(folder: Path, now: Generation) -> Iterator[str]:
@@ -139,7 +137,7 @@ def _vector_faults(folder: Path, now: Generation) -> Iterator[str]:
     vectors = np.concatenate([np.empty((0, now.dimension), np.float32), *(part.matrix for part in opened)])
     order = np.argsort(keys)
     keys, missing, differing, seen = keys[order], 0, 0, 0
-    for batch in Tables(folder / "tables").passages(now.tables["passages"]):
+    for batch in Tables(folder / "tables").passages(_of(now)):
         rows, wanted = shards.rows_and_vectors([batch], now.dimension)
         asked = np.asarray(rows["key"])
         at = np.minimum(np.searchsorted(keys, asked), max(len(keys) - 1, 0))
@@ -148,41 +146,37 @@ def _vector_faults(folder: Path, now: Generation) -> Iterator[str]:
         differing += int((vectors[order[at[there]]] != wanted[there]).any(axis=1).sum())
         seen += len(asked)
     if missing:
-        yield f"{missing} passages of the tables are not in the vector index"
+        yield f"{missing} passages of the tables are not in the vector index{_MEND}"
     if differing:
-        yield f"{differing} vectors of the index are not those of the tables"
+        yield f"{differing} vectors of the index are not those of the tables{_MEND}"
     if len(keys) != seen - missing:
-        yield f"{len(keys) - seen + missing} passages of the vector index are not in the tables"
+        yield f"{len(keys) - seen + missing} passages of the vector index are not in the tables{_MEND}"
 
 
-def _word_faults(folder: Path, now: Generation) -> Iterator[str]:
-    try:
-        words = set(Words(folder / "words" / now.words).keys().tolist())
-    except Exception as error:  # tantivy raises many kinds for a damaged file
-        yield f"the word index cannot be read ({_line(error)})"
+def _word_faults(folder: Path, now: Generation, keys: shards.Keys) -> Iterator[str]:
+    place = folder / "words" / now.words
+    if damaged := list(words.faults(place)):
+        yield from damaged
         return
-    held = {key for shard in now.shards for key in _keys(folder, shard)}
-    if words != held:
-        yield f"the word index and the vector index differ in {len(words ^ held)} passages"
-
-
-def _keys(folder: Path, shard: shards.Shard) -> list[int]:
     try:
-        keys: list[int] = Opened(folder / "shards", shard).rows["key"].to_pylist()
-    except (LibraryError, pa.ArrowInvalid):
-        return []
-    return keys
+        seen = words.Words(place).keys()
+    except LibraryError as error:
+        yield str(error)
+        return
+    if len(differing := np.setxor1d(seen, keys)):
+        yield f"the word index and the tables differ in {len(differing)} passages{_MEND}"
 
 
-def _sound_base(folder: Path) -> Generation:
+def _sound_base(folder: Path, found: Tables) -> Generation:
+    """The current generation; or the newest that can be read, at the tables' newest consistent versions."""
     try:
         return generation.current(folder)
     except LibraryError:
-        for found in generation.all_readable(folder):
-            return found
+        for base in generation.all_readable(folder):
+            newest = found.versions()
+            return base if any(_rule_faults(found, newest)) else replace(base, tables=newest)
         raise
 
 
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
+def _of(now: Generation) -> int:
+    return now.tables["passages"]

@@ -54,7 +54,9 @@ class Embedder(Protocol):
     max_tokens: int
 
     @property
-    def tokenizer(self) -> Tokenizer: ...
+    def tokenizer(self) -> Tokenizer:
+        """Cuts text into the tokens of the model."""
+        ...
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Documents to float32 rows of unit length, shape (len(texts), dimension)."""
@@ -87,20 +89,29 @@ class MiniLM:
 
     def __init__(self) -> None:
         self._weights = _packaged_weights()
-        self._network: Any = None
+        self._networks: dict[int, Any] = {}
         self._tokenizer: Tokenizer | None = None
 
     @property
     def tokenizer(self) -> Tokenizer:
+        """WordPiece, without truncation or padding."""
         if self._tokenizer is None:
             self._tokenizer = _tokenizer_from(self._weights / "tokenizer.json")
         return self._tokenizer
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        """Texts to float32 rows of unit length, shape (len(texts), 384), in the order given."""
+        return self._embedded(texts, threads=0)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """The same on one thread: a question is too short to share, and waits for no other processor."""
+        return self._embedded(texts, threads=1)
+
+    def _embedded(self, texts: Sequence[str], threads: int) -> Vectors:
         out = np.empty((len(texts), self.dimension), np.float32)
         if not texts:
             return out
-        network = self._compiled()
+        network = self._compiled(threads)
         encodings = self.tokenizer.encode_batch_fast(list(texts))
         ids = [_truncated(encoding.ids, self.max_tokens) for encoding in encodings]
         for batch in batches_by_length([len(row) for row in ids]):
@@ -108,10 +119,9 @@ class MiniLM:
             out[batch] = network((tokens, mask))[0]
         return out
 
-    embed_queries = embed
-
-    def _compiled(self) -> Any:
-        if self._network is None:
+    def _compiled(self, threads: int) -> Any:
+        """The network on so many threads, or on every processor for 0."""
+        if threads not in self._networks:
             import openvino
 
             core = openvino.Core()
@@ -120,10 +130,11 @@ class MiniLM:
             config = {
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_PRECISION_HINT": precision,
+                "INFERENCE_NUM_THREADS": threads,
                 "CACHE_DIR": str(model.parent),
             }
-            self._network = core.compile_model(model, "CPU", config)
-        return self._network
+            self._networks[threads] = core.compile_model(model, "CPU", config)
+        return self._networks[threads]
 
 
 class SentenceTransformerModel:
@@ -140,8 +151,8 @@ class SentenceTransformerModel:
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(
-                f"the embedding model {name!r} cannot be loaded ({reason}); give a sentence-transformers folder"
-                f" or name, or leave the setting `embedder` at {DEFAULT_MODEL!r}"
+                f"the embedding model {name!r} cannot be loaded ({reason}); give a sentence-transformers"
+                f" folder or name, or leave the setting `embedder` at {DEFAULT_MODEL!r}"
             ) from error
         self.name = name
         self._model = model
@@ -154,12 +165,15 @@ class SentenceTransformerModel:
 
     @property
     def tokenizer(self) -> Tokenizer:
+        """The model's own, without truncation or padding."""
         return self._tokenizer
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        """Documents to float32 rows of unit length, with the model's own prompt for documents."""
         return self._unit(self._model.encode_document(list(texts), normalize_embeddings=True))
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Questions to float32 rows of unit length, with the model's own prompt for questions."""
         return self._unit(self._model.encode_query(list(texts), normalize_embeddings=True))
 
     def _unit(self, rows: Any) -> Vectors:

@@ -1,7 +1,7 @@
 """Generations: small manifests that say which table versions and index files belong together.
 
-Publishing is one atomic replace of the file `CURRENT`, which names the manifest. Whatever moment a writer dies
-at, `CURRENT` names a generation whose parts are all on disk.
+Publishing is one atomic replace of the file `CURRENT`, which names the manifest. Whatever moment a writer
+dies at, `CURRENT` names a generation whose parts are all on disk.
 """
 
 from __future__ import annotations
@@ -72,11 +72,12 @@ def current_name(folder: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         if exists(folder):
             raise LibraryError(
-                f"the library at {folder} has lost its file {CURRENT}; `chaincite doctor --repair` writes it again"
+                f"the library at {folder} has lost its file {CURRENT};"
+                " `chaincite doctor --repair` writes it again"
             ) from None
         raise LibraryError(
-            f"there is no library at {folder}; make one with `chaincite ingest papers PATH`, or choose another with"
-            " --library DIR or CHAINCITE_LIBRARY"
+            f"there is no library at {folder}; make one with `chaincite ingest papers PATH`, or choose"
+            " another with --library DIR or CHAINCITE_LIBRARY"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise LibraryError(
@@ -146,8 +147,8 @@ def writer_lock(folder: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise LibraryError(
-                f"another process (pid {holder}) is writing to the library at {folder}; one writer at a time is"
-                " allowed: wait until it has ended, then try again"
+                f"another process (pid {holder}) is writing to the library at {folder}; one writer at a time"
+                " is allowed: wait until it has ended, then try again"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -173,8 +174,8 @@ def _manifests(folder: Path) -> list[Path]:
 def _parsed(body: dict[str, Any]) -> Generation:
     if body["format"] > FORMAT:
         raise LibraryError(
-            f"the library is of format {body['format']}, this chaincite reads up to {FORMAT}; upgrade chaincite with"
-            " `pip install --upgrade chaincite`, or choose another library with --library DIR"
+            f"the library is of format {body['format']}, this chaincite reads up to {FORMAT}; upgrade"
+            " chaincite with `pip install --upgrade chaincite`, or choose another library with --library DIR"
         )
     shards = tuple(Shard(**shard) for shard in body["shards"])
     return Generation(**{**body, "created_at": datetime.fromisoformat(body["created_at"]), "shards": shards})

@@ -1,67 +1,43 @@
 """The library: the one door to everything on disk.
 
-    with Library.writer(folder) as writer:          # one writer at a time
-        writer.add(document, passages)
-    Library(folder).search("What burns the base fee?")   # any number of readers, in any process
+with Library.writer(folder) as writer:  # one writer at a time
+    writer.add(document, passages)
+Library(folder).search("What burns the base fee?")  # any number of readers, in any process
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from index import generation, shards, tables
 from index.cache import VectorCache
+from index.catalogue import Catalogue
 from index.embed import DEFAULT_MODEL, Embedder, Vectors, load
 from index.errors import LibraryError
 from index.generation import Generation
-from index.catalogue import Catalogue
-from index.search import Options, Ranker
-from index.shards import Shards
+from index.search import Options
+from index.snapshot import Snapshot, Status, agree
 from index.tables import Tables
 from index.values import Document, Filters, Hit, Passage
-from index.words import Words, WordWriter
+from index.words import WordWriter, terms
+
+Served = TypeVar("Served")
 
 CHECKPOINT = 4096
 """Passages that a writer gathers before it publishes them."""
 
 
-@dataclass(frozen=True)
-class Opened:
-    """One generation, open for reading."""
-
-    generation: Generation
-    folder: Path
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """The documents, and which of them pass a filter."""
-        return Catalogue(Tables(self.folder / "tables").documents(self.generation.tables["documents"]))
-
-    @cached_property
-    def shards(self) -> Shards:
-        """Passages and vectors."""
-        found = Shards(self.folder / "shards", self.generation.shards)
-        _agree("passages in the vector index", len(found.keys), self.generation.counts["passages"])
-        return found
-
-    @cached_property
-    def words(self) -> Words:
-        """The word index."""
-        found = Words(self.folder / "words" / self.generation.words)
-        _agree("passages in the word index", found.count, self.generation.counts["passages"])
-        return found
-
-
 class Library:
-    """A library, open for reading. It serves the generation it holds and moves on when a newer one is published.
+    """A library, open for reading. It serves the newest generation, and moves on when one is published.
 
     folder: the library's folder; embedder: the model it must have been built with.
     Raises LibraryError when there is none, or it is damaged, of a newer format, or of another model.
@@ -70,18 +46,19 @@ class Library:
     def __init__(self, folder: Path, embedder: str = DEFAULT_MODEL) -> None:
         self.folder = folder
         self._embedder_name = embedder
-        self._opened = self._open()
+        self._now: Snapshot | None = None
+        self._served(lambda now: now)
 
     @property
     def generation(self) -> int:
         """The number of the newest generation."""
-        return self._newest().generation.number
+        return self._served(lambda now: now.generation.number)
 
     @cached_property
     def embedder(self) -> Embedder:
         """The embedding model, loaded when it is first needed."""
         found = load(self._embedder_name)
-        _same_model(self._opened.generation, found)
+        self._served(lambda now: _same_model(now.generation, found))
         return found
 
     def search(
@@ -91,30 +68,27 @@ class Library:
 
         filters hold inside the searches, so k passages come back whenever k match them.
         """
-        opened = self._newest()
-        if not question.strip() or k < 1 or not opened.generation.counts["passages"]:
+        if not question.strip() or k < 1:
             return []
         vector = self.embedder.embed_queries([question])[0]
-        ranked = Ranker(opened.catalogue, opened.shards, opened.words, options).rank(question, vector, k, filters)
-        passages = opened.shards.passages(key for key, _, _ in ranked)
-        return [
-            Hit(opened.catalogue.document(passage.uri), passage, score, parts)
-            for passage, (_, score, parts) in zip(passages, ranked, strict=True)
-        ]
+        return self._served(lambda now: now.search(question, vector, k, filters, options))
 
     def passage(self, passage_id: str) -> Passage:
         """The passage with this id. Raises LibraryError when the current generation has none."""
         try:
             key = int(passage_id[:16], 16) >> 1
-            return self._newest().shards.passages([key])[0]
-        except (ValueError, IndexError):
-            raise LibraryError(f"the library holds no passage {passage_id!r}; `chaincite search` lists passages") from None
+            [found] = self._served(lambda now: now.shards.passages([key]))
+        except (ValueError, KeyError, OverflowError):
+            found = None
+        if found is None or found.id != passage_id:
+            raise LibraryError(
+                f"the library holds no passage {passage_id!r}; `chaincite search --json` lists passages by id"
+            )
+        return found
 
     def passages(self, uri: str) -> list[Passage]:
         """All passages of a document in order; their texts, joined, are the document's text."""
-        found = self._newest().shards
-        positions = np.flatnonzero(np.asarray(found.column("document")) == tables.document_key(uri))
-        return sorted(found.at(positions), key=lambda passage: passage.ordinal)
+        return self._served(lambda now: now.passages(uri))
 
     def neighbours(self, passage: Passage, before: int = 1, after: int = 1) -> list[Passage]:
         """The passage with up to `before` and `after` passages of the same document around it, in order."""
@@ -122,7 +96,7 @@ class Library:
 
     def documents(self, filters: Filters = Filters()) -> list[Document]:
         """The documents that pass a filter, ordered by uri."""
-        return self._newest().catalogue.documents(filters)
+        return self._served(lambda now: now.catalogue.documents(filters))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Texts to float32 rows of unit length, shape (len(texts), dimension)."""
@@ -130,17 +104,15 @@ class Library:
 
     def stems(self, text: str) -> list[str]:
         """The terms of a text as the word index knows them."""
-        from index.words import terms
-
-        return self._newest().words.stems(terms(text))
+        return self._served(lambda now: now.words.stems(terms(text)))
 
     def frequency(self, stem: str) -> int:
         """In how many passages a stem stands."""
-        return self._newest().words.frequency(stem)
+        return self._served(lambda now: now.words.frequency(stem))
 
     def status(self) -> Status:
         """What the library holds."""
-        return _status(self.folder, self._newest())
+        return self._served(lambda now: now.status())
 
     @staticmethod
     @contextlib.contextmanager
@@ -158,35 +130,22 @@ class Library:
             finally:
                 writer.close()
 
-    def _newest(self) -> Opened:
-        if generation.current_name(self.folder) != self._opened.generation.name:
-            self._opened = self._open()
-        return self._opened
+    def _served(self, use: Callable[[Snapshot], Served]) -> Served:
+        """What `use` makes of the newest generation; again where a writer swept that away meanwhile."""
+        while True:
+            name = generation.current_name(self.folder)
+            try:
+                return use(self._newest(name))
+            except LibraryError:
+                if generation.current_name(self.folder) == name:
+                    raise
 
-    def _open(self) -> Opened:
-        """Opens the current generation; once more when a writer swept it away meanwhile."""
-        opened = Opened(generation.current(self.folder), self.folder)
-        _same_name(opened.generation, self._embedder_name)
-        return opened
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a library holds. Sizes in bytes; passages and documents by kind."""
-
-    generation: int
-    created_at: datetime
-    documents: int
-    passages: int
-    vectors: int
-    events: int
-    documents_by_kind: dict[str, int]
-    passages_by_kind: dict[str, int]
-    embedder: str
-    chunker: str
-    size: int
-    shards: int
-    folder: str = field(default="")
+    def _newest(self, name: str) -> Snapshot:
+        if self._now is None or self._now.generation.name != name:
+            found = Snapshot(generation.current(self.folder), self.folder)
+            _same_name(found.generation, self._embedder_name)
+            self._now = found
+        return self._now
 
 
 class Writer:
@@ -206,7 +165,7 @@ class Writer:
         self._gone: set[str] = set()
         self._waiting = 0
         self._indexed = 0
-        self.progress: Callable[[int], None] = lambda passages: None
+        self.progress: Callable[[int], None] = lambda _: None
 
     @property
     def embedder(self) -> Embedder:
@@ -236,7 +195,8 @@ class Writer:
 
     def forget(self, uris: Collection[str]) -> None:
         """Removes documents, their passages and their vectors, from the older versions on disk too."""
-        texts = [p.indexed_text for uri in uris for p in Library(self.folder, self._embedder.name).passages(uri)]
+        last = Snapshot(self.generation, self.folder)
+        texts = [passage.indexed_text for uri in uris for passage in last.passages(uri)]
         self._gone.update(uris)
         for uri in uris:
             self._added.pop(uri, None)
@@ -333,48 +293,18 @@ class Writer:
             chunker=self.chunker,
         )
         total = sum(shard.count for shard in now.shards)
-        _agree("passages in the word index", count, total)
+        agree("passages in the word index", count, total)
         documents = self._tables.documents(versions["documents"]).num_rows
         self.generation = replace(now, counts={"documents": documents, "passages": total, "events": 0})
         generation.publish(self.folder, self.generation)
         generation.sweep(self.folder)
 
 
-def _status(folder: Path, opened: Opened) -> Status:
-    now = opened.generation
-    sql = "SELECT kind, count(*) FROM documents GROUP BY kind ORDER BY kind"
-    by_kind = "SELECT kind, count(*) FROM passages JOIN documents USING (uri) GROUP BY kind ORDER BY kind"
-    found = Tables(folder / "tables")
-    return Status(
-        generation=now.number,
-        created_at=now.created_at,
-        documents=now.counts["documents"],
-        passages=now.counts["passages"],
-        vectors=sum(shard.count for shard in now.shards),
-        events=now.counts["events"],
-        documents_by_kind=dict(found.query(sql, now.tables)),
-        passages_by_kind=dict(found.query(by_kind, now.tables)),
-        embedder=now.fingerprint,
-        chunker=now.chunker,
-        size=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-        shards=len(now.shards),
-        folder=str(folder),
-    )
-
-
-def _agree(what: str, seen: int, wanted: int) -> None:
-    if seen != wanted:
-        raise LibraryError(
-            f"the library is damaged: {seen} {what}, {wanted} in the manifest; `chaincite doctor --repair` makes the"
-            " indexes again from the tables, without embedding anything"
-        )
-
-
 def _same_name(now: Generation, embedder: str) -> None:
     if now.embedder != embedder:
         raise LibraryError(
-            f"the library was built with the embedding model {now.embedder!r}, the settings say {embedder!r}; set"
-            f" CHAINCITE_EMBEDDER={now.embedder}, or choose another library with --library DIR"
+            f"the library was built with the embedding model {now.embedder!r}, the settings say {embedder!r};"
+            f" set CHAINCITE_EMBEDDER={now.embedder}, or choose another library with --library DIR"
         )
 
 

@@ -1,9 +1,9 @@
 """Shards: immutable pairs of files that hold passages for search, derived from the tables.
 
 A shard is a FAISS index (`.faiss`, exact inner product, stable 64-bit ids) and the same passages' rows
-(`.arrow`, memory-mapped, in the same order). Shards are merged as an LSM tree merges its runs: a new one swallows
-its smaller predecessors, so there are few and each row is rewritten a logarithmic number of times (O'Neil et al.
-1996, The Log-Structured Merge-Tree).
+(`.arrow`, memory-mapped, in the same order). Shards are merged as an LSM tree merges its runs: a new one
+swallows its smaller predecessors, so there are few and each row is rewritten a logarithmic number of times
+(O'Neil et al. 1996, The Log-Structured Merge-Tree).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from index.values import Passage
 
 LARGEST = 65_536
 """Passages in a shard at most: bounds what a writer holds in memory."""
+
+_MEND = "; `chaincite doctor --repair` makes it again from the tables, without embedding anything"
 
 Keys = npt.NDArray[np.int64]
 
@@ -107,6 +109,7 @@ class Opened:
 
     @cached_property
     def rows(self) -> pa.Table:
+        """The passages' rows, columns of `PASSAGES`, memory-mapped."""
         try:
             return pa.ipc.open_file(pa.memory_map(str(self._rows_file))).read_all()
         except (OSError, pa.ArrowInvalid) as error:
@@ -114,6 +117,7 @@ class Opened:
 
     @cached_property
     def index(self) -> Any:
+        """The FAISS index, its sha256 checked."""
         import faiss
 
         try:
@@ -126,10 +130,13 @@ class Opened:
 
     @cached_property
     def matrix(self) -> Vectors:
-        """The vectors, float32, shape (n, dimension), in the order of the rows: FAISS's memory, valid as long as this object."""
+        """The vectors, float32, shape (n, dimension), in the order of the rows.
+
+        It is FAISS's memory, valid as long as this object.
+        """
         import faiss
 
-        flat = faiss.downcast_index(self.index.index)
+        flat: Any = faiss.downcast_index(self.index.index)
         return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d)
 
     def faults(self) -> Iterator[str]:
@@ -139,9 +146,9 @@ class Opened:
             (self._rows_file, self.shard.rows_sha256),
         ):
             if not file.exists():
-                yield f"{file.name} is missing"
+                yield f"{file.name} is missing{_MEND}"
             elif hashlib.file_digest(file.open("rb"), "sha256").hexdigest() != want:
-                yield f"{file.name} is not what was written (sha256 differs)"
+                yield f"{file.name} is not what was written (sha256 differs){_MEND}"
 
 
 class Shards:
@@ -163,17 +170,19 @@ class Shards:
         return self._rows[name]
 
     def passages(self, keys: Iterable[int]) -> list[Passage]:
-        """The passages with these keys, in the order asked."""
-        wanted = np.fromiter(keys, np.int64)
-        return self.at(self.positions(wanted))
+        """The passages with these keys, in the order asked. Raises KeyError for one that is not there."""
+        return self.at(self.positions(np.fromiter(keys, np.int64)))
 
-    def at(self, positions: npt.NDArray[np.int64]) -> list[Passage]:
-        """The passages at these positions of the rows."""
-        return [passage_from(row) for row in self._rows.take(pa.array(positions)).to_pylist()]
+    def at(self, positions: Keys) -> list[Passage]:
+        """The passages at these positions of the rows, in the order asked."""
+        return [passage_from(row) for at in positions for row in self._rows.slice(int(at), 1).to_pylist()]
 
     def positions(self, keys: Keys) -> Keys:
-        """Where the passages with these keys stand in the rows."""
-        return self._order[np.searchsorted(self._sorted, keys)]
+        """Where the passages with these keys stand in the rows. Raises KeyError for one that is not there."""
+        at = np.searchsorted(self._sorted, keys)
+        if (at == len(self._sorted)).any() or (self._sorted[at] != keys).any():
+            raise KeyError(keys.tolist())
+        return self._order[at]
 
     def cosines(self, query: Vectors, positions: Keys) -> Vectors:
         """The cosine of a unit vector with the passages at these positions."""
@@ -187,28 +196,40 @@ class Shards:
     def search(self, query: Vectors, k: int, allowed: Keys | None = None) -> tuple[Keys, Vectors]:
         """The k nearest passages to one unit vector: their keys and cosines, best first, ties by key.
 
+        It takes one thread: more gain nothing for one vector, and wait for each other on a busy machine.
         allowed: the only keys that may be found; the restriction holds inside the search.
         """
         import faiss
 
+        faiss.omp_set_num_threads(1)
         keys, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         for part in self._opened:
-            selector = faiss.IDSelectorBatch(allowed) if allowed is not None else None
-            parameters = faiss.SearchParameters(sel=selector) if selector is not None else None
-            found, ids = part.index.search(query.reshape(1, -1), k, params=parameters)
-            keys.append(ids[0][ids[0] >= 0])
-            scores.append(found[0][ids[0] >= 0])
+            parameters: Any = None
+            if allowed is not None:
+                make: Any = faiss.SearchParameters  # its keyword is not in the stubs
+                parameters = make(sel=faiss.IDSelectorBatch(allowed))
+            ids, found = _nearest(part.index, query, k, parameters)
+            keys.append(ids)
+            scores.append(found)
         all_keys, all_scores = np.concatenate(keys), np.concatenate(scores)
         best = np.lexsort((all_keys, -all_scores))[:k]
         return all_keys[best], all_scores[best]
 
 
+def _nearest(index: Any, query: Vectors, k: int, parameters: Any) -> tuple[Keys, Vectors]:
+    """The k nearest of one index and whatever ties with the last of them: keys and cosines."""
+    width = k + 1
+    while True:
+        scores, ids = index.search(query.reshape(1, -1), width, params=parameters)
+        if ids[0, -1] < 0 or scores[0, -1] < scores[0, k - 1]:
+            found = ids[0] >= 0
+            return ids[0, found], scores[0, found]
+        width *= 4
+
+
 def damaged(file: Path, reason: object) -> LibraryError:
     """The error for an index file that cannot be used."""
-    return LibraryError(
-        f"the index file {file.name} cannot be used ({reason}); `chaincite doctor --repair` makes it again"
-        " from the tables, without embedding anything"
-    )
+    return LibraryError(f"the index file {file.name} cannot be used ({reason}){_MEND}")
 
 
 def _write_synced(file: Path, body: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from index.errors import LibraryError
 from index.values import Document, Kind, Passage
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ PASSAGES = pa.schema(
 
 _WITH_VECTOR = PASSAGES.append(pa.field("vector", pa.list_(pa.float32())))
 _SCHEMAS = {"documents": DOCUMENTS, "passages": _WITH_VECTOR}
+_STATISTICS = {"delta.dataSkippingStatsColumns": "uri"}
+"""Delta's log keeps the extremes of these columns for good; the text, which may be forgotten, is not one."""
 
 
 class Tables:
@@ -90,7 +94,7 @@ class Tables:
         from deltalake import DeltaTable
 
         for name, schema in _SCHEMAS.items():
-            DeltaTable.create(self.folder / name, schema=schema, mode="ignore")
+            DeltaTable.create(self.folder / name, schema=schema, mode="ignore", configuration=_STATISTICS)
         return self.versions()
 
     def versions(self) -> dict[str, int]:
@@ -122,18 +126,22 @@ class Tables:
 
     def documents(self, version: int) -> pa.Table:
         """All rows of the documents table, ordered by uri."""
-        return self._table("documents", version).to_pyarrow_table().cast(DOCUMENTS).sort_by("uri")
+        with _reading():
+            return self._table("documents", version).to_pyarrow_table().cast(DOCUMENTS).sort_by("uri")
 
     def passages(self, version: int) -> Iterator[pa.RecordBatch]:
         """The rows of the passages table, vectors included, a batch at a time."""
-        batches = self._table("passages", version).to_pyarrow_dataset().to_batches(batch_size=4096)
-        return (batch.cast(_WITH_VECTOR) for batch in batches if batch.num_rows)
+        with _reading():
+            dataset = self._table("passages", version).to_pyarrow_dataset()
+            for batch in dataset.to_batches(batch_size=4096, batch_readahead=1, fragment_readahead=1):
+                if batch.num_rows:
+                    yield batch.cast(_WITH_VECTOR)
 
     def query(self, sql: str, versions: Mapping[str, int]) -> list[tuple[Any, ...]]:
         """Rows that DuckDB answers over these versions; `documents` and `passages` are the tables' names."""
         import duckdb
 
-        with duckdb.connect(config={"enable_external_access": True}) as connection:
+        with _reading(), duckdb.connect() as connection:
             for name, version in versions.items():
                 connection.register(name, self._table(name, version).to_pyarrow_dataset())
             return connection.execute(sql).fetchall()
@@ -147,6 +155,22 @@ class Tables:
         from deltalake import DeltaTable
 
         return DeltaTable(self.folder / name, version=version)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """What deltalake, Arrow and DuckDB raise for missing or damaged files, as one kind of error."""
+    import duckdb
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, OSError, pa.ArrowException, duckdb.Error) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise LibraryError(
+            f"the tables of the library cannot be read ({reason}); ingest the sources again into a new"
+            " library with --library DIR"
+        ) from error
 
 
 def document_key(uri: str) -> int:

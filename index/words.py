@@ -1,14 +1,17 @@
 """The word index: tantivy's BM25 over terms that keep crypto's identifiers findable, whole and by part.
 
-Each generation has a folder of its own. A new one starts as hard links to the segment files of the last, which
-tantivy never rewrites, so a generation costs what changed and readers of an older one are not disturbed.
+Each generation has a folder of its own. A new one starts as hard links to the segment files of the last,
+which tantivy never rewrites: a generation costs what changed, and readers of an older one are not disturbed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import struct
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +25,7 @@ from index.values import Passage
 
 HEAP_BYTES = 64 * 1024 * 1024
 FIELDS = ("text", "context")
+_MAGIC = 1337
 PASSAGES, DOCUMENTS = "passages", "documents"
 
 Keys = npt.NDArray[np.int64]
@@ -39,11 +43,13 @@ _DESIGNATION = re.compile(r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([0-9]+)\b"
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 
 STOPWORDS = frozenset(
-    "a about all also am an and any are as at be because been before being but by can could did do does doing "
-    "done for from get had has have having he her here him his how i if in into is it its itself just like me "
-    "much my no nor not of on one or other our out over own she should so some such than that the their them "
-    "then there these they this those to too under until up us very was we were what when where which while "
-    "who whom whose why will with would you your s t d m ll re ve".split()
+    """
+    a about all also am an and any are as at be because been before being but by can could did do does
+    doing done for from get had has have having he her here him his how i if in into is it its itself
+    just like me much my no nor not of on one or other our out over own she should so some such than
+    that the their them then there these they this those to too under until up us very was we were what
+    when where which while who whom whose why will with would you your s t d m ll re ve
+    """.split()  # noqa: SIM905
 )
 """Words of a question that say nothing of its subject; left out of queries, never of the index."""
 
@@ -51,9 +57,9 @@ STOPWORDS = frozenset(
 def terms(text: str) -> list[str]:
     """The index terms of a text, lower case: words, and identifiers both whole and in parts.
 
-    Proposal designations become one term whatever their spelling, and EIP and ERC share their numbers, as they
-    do in the world. A number loses its grouping. A long hexadecimal string also counts as its first four bytes
-    (a selector) and, where it is a padded address, as that address.
+    Proposal designations become one term whatever their spelling, and EIP and ERC share their numbers, as
+    they do in the world. A number loses its grouping. A long hexadecimal string also counts as its first four
+    bytes (a selector) and, where it is a padded address, as that address.
 
     >>> terms("EIP-1559, erc 20, BIP-0039")
     ['eip1559', 'eip20', 'bip39']
@@ -206,6 +212,29 @@ class Words:
         return self._documents.search(words, k, documents, {"text": 1.0})
 
 
+def faults(folder: Path) -> Iterator[str]:
+    """The files of a word index that are not what tantivy wrote, a line each.
+
+    A file of tantivy ends with a JSON footer that holds the CRC32 of what stands before it, the footer's
+    length, and a magic number.
+    """
+    for file in sorted(folder.glob("*/*")):
+        if file.suffix not in (".json", ".lock") and not _intact(file.read_bytes()):
+            yield (
+                f"the file {file.name} of the word index is not what was written; `chaincite doctor --repair`"
+                " makes it again from the tables"
+            )
+
+
+def _intact(body: bytes) -> bool:
+    try:
+        length, magic = struct.unpack("<II", body[-8:])
+        crc = json.loads(body[-8 - length : -8])["crc"]
+        return bool(magic == _MAGIC and zlib.crc32(body[: -8 - length]) == crc)
+    except (struct.error, ValueError, KeyError, TypeError):
+        return False
+
+
 class _Searcher:
     """BM25 as Lucene has it, k1 1.2 and b 0.75 (Robertson and Zaragoza 2009, section 3)."""
 
@@ -216,13 +245,13 @@ class _Searcher:
         self._schema = _schema()
         try:
             self._index = tantivy.Index.open(str(folder))
+            _register(self._index)
+            self._searcher = self._index.searcher()
         except (ValueError, OSError) as error:
             raise LibraryError(
-                f"the word index cannot be opened ({error}); `chaincite doctor --repair` makes it again from the"
-                " tables"
+                f"the word index cannot be opened ({error}); `chaincite doctor --repair` makes it again from"
+                " the tables"
             ) from error
-        _register(self._index)
-        self._searcher = self._index.searcher()
         self._analyzer = _analyzer()
 
     @property
@@ -266,7 +295,7 @@ class _Searcher:
 
     def _restricted(self, query: Any, documents: Collection[int]) -> Any:
         must = self._tantivy.Occur.Must
-        allowed = self._tantivy.Query.term_set_query(self._schema, "document", [int(key) for key in documents])
+        allowed = self._tantivy.Query.term_set_query(self._schema, "document", list(map(int, documents)))
         silent = self._tantivy.Query.const_score_query(allowed, 0.0)
         return self._tantivy.Query.boolean_query([(must, query), (must, silent)])
 

@@ -28,6 +28,8 @@ VERSION = "1"
 """Part of every library's fingerprint: raise it when the same reading would be cut differently."""
 
 CONTEXT_TOKENS = 48
+"""The context's share of what the model reads, at most; a third for a model that reads little."""
+
 SMALL = 48
 """A section shorter than this, in tokens, shares a passage with its neighbour."""
 
@@ -68,6 +70,7 @@ class Chunker:
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
         self._tokenizer = tokenizer
         self._room = max_tokens - tokenizer.num_special_tokens_to_add(is_pair=False)
+        self._context_room = min(CONTEXT_TOKENS, self._room // 3)
         self.fingerprint = f"{VERSION}:{max_tokens}"
 
     def passages(self, reading: Reading) -> tuple[Passage, ...]:
@@ -78,7 +81,7 @@ class Chunker:
         ruler = _Ruler(text, self._tokenizer)
         spans = [
             (start, end, section.heading, context)
-            for section in _merged(_sections(reading), ruler, self._room - CONTEXT_TOKENS)
+            for section in _merged(_sections(reading), ruler, self._room - self._context_room)
             for context in [self._context(reading.document, section.heading)]
             for start, end in self._spans(section, context, ruler)
         ]
@@ -101,12 +104,12 @@ class Chunker:
         )
 
     def _context(self, document: Document, heading: Sequence[str]) -> str:
-        """Designation, title and heading path; the middle of a long path gives way first."""
+        """Designation, title and heading path; the beginning of a long path gives way first."""
         name = ": ".join(dict.fromkeys(part for part in (document.number, document.title) if part))
         path = [part for part in heading if part != document.title]
-        while len(path) > 1 and self._count(" › ".join([name, *path])) > CONTEXT_TOKENS:
+        while len(path) > 1 and self._count(" › ".join([name, *path])) > self._context_room:
             path.pop(0)
-        return self._cut(" › ".join([name, *path]), CONTEXT_TOKENS)
+        return self._cut(" › ".join([name, *path]), self._context_room)
 
     def _spans(self, section: _Section, context: str, ruler: _Ruler) -> Iterator[tuple[int, int]]:
         room = self._room - self._count(context + "\n")
@@ -176,7 +179,9 @@ def _sections(reading: Reading) -> Iterator[_Section]:
                 start, cuts = at, []
             group += block is None
         if block is not None and block.kind == "heading":
-            path = [(level, title) for level, title in path if level < block.level] + [(block.level, block.title)]
+            path = [(level, title) for level, title in path if level < block.level] + [
+                (block.level, block.title)
+            ]
             heading = tuple(title for _, title in path if title)
     if start < len(reading.text):
         yield _Section(start, len(reading.text), heading, tuple(cuts), group)
@@ -233,9 +238,7 @@ def _packed(section: _Section, ruler: _Ruler, room: int) -> Iterator[tuple[int, 
         _pieces(a, b, ruler, room, 0) for a, b in pairwise(borders)
     ):
         middle = (piece_start + piece_end) // 2
-        if end > start and (
-            ruler.tokens(start, piece_end) > room or ruler.tokens(start, middle) > target
-        ):
+        if end > start and (ruler.tokens(start, piece_end) > room or ruler.tokens(start, middle) > target):
             yield start, end
             start = end
         end = piece_end

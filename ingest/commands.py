@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ingest.jobs import Progress
 
 commands = typer.Typer()
-ingest = typer.Typer(no_args_is_help=True, help="Read sources into the library; only what changed costs anything.")
+ingest = typer.Typer(
+    no_args_is_help=True, help="Read sources into the library; only what changed costs anything."
+)
 commands.add_typer(ingest, name="ingest")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -52,7 +54,8 @@ def limits(settings: Settings) -> Limits:
 def ingest_papers(
     context: typer.Context,
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH|URL ...", help="Files, folders, patterns, or web addresses.")
+        list[str] | None,
+        typer.Argument(metavar="PATH|URL ...", help="Files, folders, patterns, or web addresses."),
     ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="JSON list that says where each file is published; see the README.")
@@ -60,10 +63,14 @@ def ingest_papers(
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Where the given folder is published.")
     ] = None,
-    author: Annotated[list[str] | None, typer.Option(help="Author of these sources; may be repeated.")] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="Author of these sources; may be repeated.")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Title, for a single source.")] = None,
     kind: Annotated[Kind | None, typer.Option(help="What they are, where it is not plain.")] = None,
-    chain: Annotated[str | None, typer.Option(metavar="CAIP-2", help="Chain they are about: eip155:1.")] = None,
+    chain: Annotated[
+        str | None, typer.Option(metavar="CAIP-2", help="Chain they are about: eip155:1.")
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence they are published under.")] = None,
     date: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Date of publication.")
@@ -101,8 +108,8 @@ def _run(settings: Settings, found: Found) -> None:
         typer.echo(f"skipped  {problem}", err=True)
     if report:
         typer.echo(
-            f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {len(skipped)} skipped;"
-            f" {report.passages} passages, {report.embedded} embedded, {report.seconds:.1f} s"
+            f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged,"
+            f" {len(skipped)} skipped; {report.passages} passages, {report.embedded} embedded, {report.seconds:.1f} s"
         )
     else:
         typer.echo(f"nothing to read, {len(skipped)} skipped")
@@ -130,7 +137,9 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
         def tell(at: Progress) -> None:
             rate = bar.tasks[0].speed or 0.0
-            bar.update(task, completed=at.indexed, total=at.expected, sources=f"{at.sources}/{at.total}", rate=rate)
+            bar.update(
+                task, completed=at.indexed, total=at.expected, sources=f"{at.sources}/{at.total}", rate=rate
+            )
 
         yield tell
 
@@ -194,7 +203,8 @@ def doctor(
 def forget(
     context: typer.Context,
     patterns: Annotated[
-        list[str], typer.Argument(metavar="URI|PATTERN ...", help="Addresses or paths; * and ? are wildcards.")
+        list[str],
+        typer.Argument(metavar="URI|PATTERN ...", help="Addresses or paths; * and ? are wildcards."),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
 ) -> None:
@@ -209,7 +219,9 @@ def forget(
         if any(fnmatchcase(name, pattern) for name in (document.uri, document.path) for pattern in patterns)
     ]
     if not chosen:
-        raise SourceError(f"no document matches {' '.join(patterns)}; `chaincite status` counts what is there")
+        raise SourceError(
+            f"no document matches {' '.join(patterns)}; `chaincite status` counts what is there"
+        )
     if not dry_run:
         with Library.writer(settings.library, settings.embedder) as writer:
             writer.forget([document.uri for document in chosen])

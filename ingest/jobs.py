@@ -1,10 +1,10 @@
-"""The ingestion job: sources found, read, cut, and handed to a library's writer; only what changed costs anything."""
+"""The job of ingestion: sources read, cut, and handed to a library's writer; only what changed costs."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ READERS = "1"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is: sources read, of how many; passages that they gave, and how many of these are embedded."""
+    """How far a job is: sources read, of how many; passages they gave, and how many of these are embedded."""
 
     sources: int
     total: int
@@ -39,7 +39,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a job did. `skipped` is input at fault, `notes` are things worth knowing; embedded counts texts."""
+    """What a job did. `skipped` is input at fault, `notes` are worth knowing; embedded counts texts."""
 
     added: int
     changed: int
@@ -62,7 +62,7 @@ class Job:
         writer: Writer,
         fetcher: Fetcher,
         limits: Limits = Limits(),
-        progress: Callable[[Progress], None] = lambda progress: None,
+        progress: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._writer = writer
         self._fetcher = fetcher
@@ -89,8 +89,7 @@ class Job:
                 continue
             passages = self._chunker.passages(reading)
             indexed += len(passages)
-            so_far = partial(Progress, at + 1, len(found.sources), indexed)
-            self._writer.progress = lambda n, so_far=so_far: self._progress(so_far(n))
+            self._writer.progress = partial(self._tell, at + 1, len(found.sources), indexed)
             self._writer.add(reading.document, passages, recipe)
             counts["changed" if source.uri in known else "added"] += 1
             notes += [Problem(source.path, warning) for warning in reading.warnings]
@@ -103,6 +102,9 @@ class Job:
             embedded=self._writer.embedded - embedded,
             seconds=time.monotonic() - began,
         )
+
+    def _tell(self, sources: int, total: int, passages: int, embedded: int) -> None:
+        self._progress(Progress(sources, total, passages, embedded))
 
     def _read(self, source: Source, known: tuple[Document, str] | None) -> tuple[Reading | None, str]:
         """The reading of a source, or None when the library already holds it as it is now."""

@@ -1,0 +1,115 @@
+"""One generation of a library, open for reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from index import tables
+from index.catalogue import Catalogue
+from index.embed import Vectors
+from index.errors import LibraryError
+from index.generation import Generation
+from index.search import Options, Ranker
+from index.shards import Shards
+from index.tables import Tables
+from index.values import Filters, Hit, Passage
+from index.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a library holds. Sizes in bytes; passages and documents by kind."""
+
+    generation: int
+    created_at: datetime
+    documents: int
+    passages: int
+    vectors: int
+    events: int
+    documents_by_kind: dict[str, int]
+    passages_by_kind: dict[str, int]
+    embedder: str
+    chunker: str
+    size: int
+    shards: int
+    folder: str = field(default="")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One generation, open for reading."""
+
+    generation: Generation
+    folder: Path
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The documents, and which of them pass a filter."""
+        return Catalogue(Tables(self.folder / "tables").documents(self.generation.tables["documents"]))
+
+    @cached_property
+    def shards(self) -> Shards:
+        """Passages and vectors."""
+        found = Shards(self.folder / "shards", self.generation.shards)
+        agree("passages in the vector index", len(found.keys), self.generation.counts["passages"])
+        return found
+
+    @cached_property
+    def words(self) -> Words:
+        """The word index."""
+        found = Words(self.folder / "words" / self.generation.words)
+        agree("passages in the word index", found.count, self.generation.counts["passages"])
+        return found
+
+    def passages(self, uri: str) -> list[Passage]:
+        """All passages of a document, in order."""
+        positions = np.flatnonzero(self.shards.documents == tables.document_key(uri))
+        return sorted(self.shards.at(positions), key=lambda passage: passage.ordinal)
+
+    def search(self, question: str, vector: Vectors, k: int, filters: Filters, options: Options) -> list[Hit]:
+        """As `Library.search`, for a question and its vector."""
+        if not self.generation.counts["passages"]:
+            return []
+        ranked = Ranker(self.catalogue, self.shards, self.words, options).rank(question, vector, k, filters)
+        passages = self.shards.passages(key for key, _, _ in ranked)
+        return [
+            Hit(self.catalogue.document(passage.uri), passage, score, parts)
+            for passage, (_, score, parts) in zip(passages, ranked, strict=True)
+        ]
+
+    def status(self) -> Status:
+        """What the library holds."""
+        now = self.generation
+        by_kind = "SELECT kind, count(*) FROM {} GROUP BY kind ORDER BY kind"
+        found = Tables(self.folder / "tables")
+        return Status(
+            generation=now.number,
+            created_at=now.created_at,
+            documents=now.counts["documents"],
+            passages=now.counts["passages"],
+            vectors=sum(shard.count for shard in now.shards),
+            events=now.counts["events"],
+            documents_by_kind=dict(found.query(by_kind.format("documents"), now.tables)),
+            passages_by_kind=dict(
+                found.query(by_kind.format("passages JOIN documents USING (uri)"), now.tables)
+            ),
+            embedder=now.fingerprint,
+            chunker=now.chunker,
+            size=sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file()),
+            shards=len(now.shards),
+            folder=str(self.folder),
+        )
+
+
+def agree(what: str, seen: int, wanted: int) -> None:
+    """Raises LibraryError when a part of the library has not as many passages as the manifest says."""
+    if seen != wanted:
+        raise LibraryError(
+            f"the library is damaged: {seen} {what}, {wanted} in the manifest; `chaincite doctor --repair`"
+            " makes the indexes again from the tables, without embedding anything"
+        )
