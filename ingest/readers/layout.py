@@ -45,14 +45,14 @@ def lay_out(pages: Sequence[Sequence[Line]]) -> Parsed:
 
     Running heads and page numbers stay in the text, outside the blocks.
     """
-    words = _vocabulary(pages)
+    words = _Words(pages)
     layout = _Layout(pages)
     texts: list[str] = []
     starts: list[int] = []
     blocks: list[Block] = []
     position = 0
     for page in pages:
-        text, spans = _join(page, words)
+        text, spans = words.join(page)
         starts.append(position)
         for run in layout.runs(page):
             start, end = position + spans[run[0]][0], position + spans[run[-1]][1]
@@ -159,52 +159,61 @@ class _Layout:
         return far or resized or (indented and bool(_SENTENCE_END.search(before.text)))
 
 
-def _join(page: Sequence[Line], words: Counter[str]) -> tuple[str, list[tuple[int, int]]]:
-    """The text of a page, and the span of each line in it; broken words are whole again."""
-    text = ""
-    spans = []
-    for index, line in enumerate(page):
-        piece, end = line.text.translate(_LIGATURES), "\n" if index + 1 < len(page) else ""
-        if piece.endswith(HYPHEN):
-            following = page[index + 1].text.translate(_LIGATURES) if end else ""
-            piece = piece.removesuffix(HYPHEN)
-            if following[:1].isalnum():
-                piece, end = piece + _mark(piece, following, words), ""
-            else:
-                piece += "-"
-        spans.append((len(text), len(text) + len(piece)))
-        text += piece + end
-    return text, spans
+class _Words:
+    """The words of a document, which tell whether a word broken at a line's end has a hyphen of its own."""
+
+    def __init__(self, pages: Sequence[Sequence[Line]]) -> None:
+        self._counts: Counter[str] = Counter()
+        breaks = []
+        for page in pages:
+            broken = ""
+            for line in page:
+                if broken:
+                    breaks.append((broken, line.text))
+                text = re.sub(r"^\w+", "", line.text) if broken else line.text
+                broken = text.removesuffix(HYPHEN) if text.endswith(HYPHEN) else ""
+                whole = re.sub(rf"\w*{HYPHEN}$", "", text)
+                self._counts.update(word.lower() for word in _WORDS.findall(whole))
+        self._breaks_syllables = any(self._counts["".join(_halves(*each))] for each in breaks)
+
+    def join(self, page: Sequence[Line]) -> tuple[str, list[tuple[int, int]]]:
+        """The text of a page, and the span of each line in it; broken words are whole again."""
+        text = ""
+        spans = []
+        for index, line in enumerate(page):
+            piece, end = line.text.translate(_LIGATURES), "\n" if index + 1 < len(page) else ""
+            if piece.endswith(HYPHEN):
+                following = page[index + 1].text.translate(_LIGATURES) if end else ""
+                piece = piece.removesuffix(HYPHEN)
+                if following[:1].isalnum():
+                    piece, end = piece + self._mark(piece, following), ""
+                else:
+                    piece += "-"
+            spans.append((len(text), len(text) + len(piece)))
+            text += piece + end
+        return text, spans
+
+    def _mark(self, head: str, tail: str) -> str:
+        """What belongs between the halves of a broken word: a hyphen of its own, or nothing."""
+        first, second = _halves(head, tail)
+        if self._counts[first + second]:
+            return ""
+        address = "://" in head.split(" ")[-1]
+        if address or self._counts[f"{first}-{second}"] or not tail[0].islower():
+            return "-"
+        if self._counts[first.rpartition("-")[2]] and self._counts[second]:
+            return "-"
+        return "" if self._breaks_syllables else "-"
 
 
-def _vocabulary(pages: Sequence[Sequence[Line]]) -> Counter[str]:
-    """The words that stand whole in a document, in lower case, with their counts."""
-    words: Counter[str] = Counter()
-    for page in pages:
-        broken = False
-        for line in page:
-            text = re.sub(r"^\w+", "", line.text) if broken else line.text
-            broken = text.endswith(HYPHEN)
-            words.update(word.lower() for word in _WORDS.findall(re.sub(rf"\w*{HYPHEN}$", "", text)))
-    return words
+def _halves(head: str, tail: str) -> tuple[str, str]:
+    """The last word of one line and the first of the next, in lower case.
 
-
-def _mark(head: str, tail: str, words: Counter[str]) -> str:
-    """What belongs between the halves of a broken word: a hyphen of its own, or nothing.
-
-    >>> _mark("a non", "custodial pool", Counter({"non": 1, "custodial": 1}))
-    '-'
-    >>> _mark("with", "out it", Counter({"without": 2, "with": 5, "out": 1}))
-    ''
+    >>> _halves("a proof-Of", "work system")
+    ('proof-of', 'work')
     """
     left, right = re.search(r"[\w-]*$", head), re.match(r"\w*", tail)
-    first, second = (left[0] if left else "").lower(), (right[0] if right else "").lower()
-    if words[first + second]:
-        return ""
-    address = "://" in head.split(" ")[-1]
-    if address or words[f"{first}-{second}"] or not tail[0].islower():
-        return "-"
-    return "-" if words[first.rpartition("-")[2]] and words[second] else ""
+    return (left[0] if left else "").lower(), (right[0] if right else "").lower()
 
 
 def _furniture(pages: Sequence[Sequence[Line]]) -> set[tuple[str, int]]:

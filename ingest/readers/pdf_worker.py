@@ -51,7 +51,15 @@ def extract(body: bytes, characters: int) -> dict[str, Any]:
             characters -= sum(len(line[0]) for line in pages[-1])
             if characters < 0:
                 return {"error": "long"}
-        return {"metadata": pdf.get_metadata_dict(), "pages": pages}
+        return {"metadata": metadata_of(pdf), "pages": pages}
+
+
+def metadata_of(pdf: pypdfium2.PdfDocument) -> dict[str, str]:
+    """What a PDF says about itself; nothing when that is garbled."""
+    try:
+        return dict(pdf.get_metadata_dict())
+    except UnicodeDecodeError:
+        return {}
 
 
 def confine(memory: int, seconds: int) -> None:
@@ -75,7 +83,8 @@ def lines_of(page: pypdfium2.PdfPage) -> list[Line]:
         line = match[0].strip("\r\n")
         marks = [match.start() + i for i, char in enumerate(line) if not char.isspace() and char != "\0"]
         if marks:
-            lines.append(_line(textpage, line.replace("\0", "").rstrip(), marks, height))
+            whole = line.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            lines.append(_line(textpage, whole.rstrip(), marks, height))
     textpage.close()
     page.close()
     return lines

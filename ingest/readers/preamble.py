@@ -57,7 +57,8 @@ def yaml_fields(text: str) -> dict[str, str]:
 def _flat(value: object) -> str:
     items = value if isinstance(value, list) else [value]
     texts = (item.get("name") if isinstance(item, dict) else item for item in items)
-    return "\n".join(text for text in texts if isinstance(text, str))
+    flat = "\n".join(text for text in texts if isinstance(text, str))
+    return flat.encode(errors="replace").decode()
 
 
 def facts_of(fields: Mapping[str, str], path: str) -> Facts:

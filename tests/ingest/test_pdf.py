@@ -173,8 +173,12 @@ def lines(*texts: str) -> list[Line]:
     ],
 )
 def test_broken_words_are_whole_again(before: str, after: str, expected: str) -> None:
-    known = lines("without non custodial proof work of", before, after)
-    assert lay_out([known]).text == "without non custodial proof work of\n" + expected
+    known = f"without non custodial proof work of syl{HYPHEN}", "lable syllable"
+    assert lay_out([lines(*known, before, after)]).text.endswith(f"syllable syllable\n{expected}")
+
+
+def test_where_no_word_is_broken_in_syllables_a_hyphen_is_a_hyphen() -> None:
+    assert lay_out([lines(f"a back{HYPHEN}", "running bot")]).text == "a back-running bot"
 
 
 LINES = st.builds(

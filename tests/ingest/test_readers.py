@@ -182,12 +182,14 @@ def test_a_preamble_may_come_after_a_notice(reading: Read) -> None:
         "- just\n- a list",
         "&a [*a]",
         "\t:",
+        'title: "\\uD800"',
     ],
 )
 def test_odd_front_matter_does_no_harm(reading: Read, matter: str) -> None:
     read = reading(f"---\n{matter}\n---\n\n# Heading\n\nWords.\n")
     assert read.blocks[0].kind == "preamble"
     assert headings(read) == [(1, "Heading")]
+    assert read.document.title.encode()
 
 
 def test_markdown_without_front_matter_has_its_first_heading_as_title(reading: Read) -> None:
