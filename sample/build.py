@@ -23,8 +23,6 @@ TITLE = "Blocks, difficulty and supply in Bitcoin"
 PAGES = """
 A note by the chaincite authors, 20 November 2026, released under CC0-1.0.
 
-Sources: https://bitcoin.org/bitcoin.pdf and https://github.com/bitcoin/bitcoin
-
 # The header
 
 A Bitcoin block header has 80 bytes: 4 for the version, 32 for the hash of the previous block, 32 for the
@@ -45,6 +43,8 @@ most, up or down.
 The subsidy of a block began at 50 bitcoin and is halved every 210,000 blocks, about every four years. The sum
 of all subsidies stays below 21 million bitcoin. The outputs of a coinbase transaction can be spent only after
 100 further blocks.
+
+Sources: https://bitcoin.org/bitcoin.pdf and https://github.com/bitcoin/bitcoin
 """
 
 
