@@ -162,9 +162,9 @@ class Fetcher:
         from ingest import network
 
         if not self._allow_private and not network.is_public(address):
+            named = host if host == str(address) else f"{host} leads to {address}, which"
             raise SourceError(
-                f"{host} leads to {address}, which is not a public address; "
-                "allow private addresses in the settings if that is meant"
+                f"{named} is not a public address; set allow_private_addresses if that is meant"
             )
 
     def _answer(self, response: httpx.Response) -> Fetched:
@@ -195,7 +195,9 @@ class Fetcher:
     def _fits(self, size: int) -> None:
         if size > self._max_bytes:
             limit = self._max_bytes / 2**20
-            raise SourceError(f"is larger than the limit of {limit:.0f} MiB; give a smaller source")
+            raise SourceError(
+                f"is larger than the limit of {limit:.0f} MiB; raise fetch_max_bytes if that is meant"
+            )
 
 
 def _refusal(response: httpx.Response) -> SourceError:

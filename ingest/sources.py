@@ -203,10 +203,11 @@ def _read_file(path: Path, limits: Limits) -> bytes:
 
 def check_size(size: int, head: bytes, limits: Limits) -> None:
     """Refuses a source of `size` bytes beginning with `head` that is over its limit, with SourceError."""
-    limit = limits.pdf_bytes if b"%PDF-" in head else limits.text_bytes
+    pdf = b"%PDF-" in head
+    limit = limits.pdf_bytes if pdf else limits.text_bytes
     if size > limit:
         sizes = f"{size / 2**20:.0f} MiB is over the limit of {limit / 2**20:.0f} MiB"
-        raise SourceError(f"{sizes}; split the file, or raise the limit in the settings")
+        raise SourceError(f"{sizes}; split the file, or raise {'pdf' if pdf else 'text'}_max_bytes")
 
 
 @dataclass(frozen=True, slots=True)

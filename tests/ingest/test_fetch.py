@@ -129,7 +129,7 @@ def test_a_host_is_looked_up_once_and_the_checked_address_is_used(server: Any) -
 
 def test_the_local_server_is_refused_unless_allowed(server: Any) -> None:
     server.routes["/a"] = lambda request: request.answer(200, b"body")
-    with Fetcher() as made, pytest.raises(SourceError, match="settings"):
+    with Fetcher() as made, pytest.raises(SourceError, match="allow_private_addresses"):
         made.get(server.url("/a"))
     assert not server.seen
 
