@@ -12,9 +12,9 @@ from agent import answers, extract
 from agent.answers import Answer, Citation, Usage
 from agent.budget import Budget
 from agent.extract import Quote
-from agent.pack import pack
+from agent.pack import Packing, pack
 from agent.present import one_line
-from index.errors import SettingsError
+from index.errors import BudgetError, SettingsError
 from index.values import Filters, Hit, SourceRef
 
 CANDIDATES = 30
@@ -24,13 +24,30 @@ NEAREST = 3
 """Sources named when the answer is refused."""
 
 
+class Status(Protocol):
+    """What a library says of itself."""
+
+    @property
+    def passages(self) -> int:
+        """How many passages it holds."""
+        ...
+
+
 class Library(extract.Corpus, Protocol):
     """What answering needs of a library."""
 
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """The number of the generation that it serves."""
+        ...
 
-    def search(self, question: str, k: int = 10, filters: Filters = ...) -> list[Hit]: ...
+    def status(self) -> Status:
+        """What it holds."""
+        ...
+
+    def search(self, question: str, k: int = 10, filters: Filters = ...) -> list[Hit]:
+        """The k best passages, best first."""
+        ...
 
 
 def ask(library: Library, question: str, budget: int, filters: Filters | None = None) -> Answer:
@@ -48,13 +65,10 @@ def ask(library: Library, question: str, budget: int, filters: Filters | None = 
     plan = Budget.plan(question, budget)
     hits = library.search(question, CANDIDATES, filters)
     packing = pack(hits, plan)
-    found = extract.extract(
-        question, packing.sections, library, lambda said: plan.count(_text(said)) <= plan.reserve
-    )
-    quotes = found.quotes if found.support.enough else ()
+    quotes = _quotes(library, question, packing, plan)
     citations = tuple(_citation(number, quote) for number, quote in enumerate(quotes, 1))
     sentences = tuple(answers.Sentence(one_line(c.quote), (c.number,)) for c in citations)
-    text = _text([citation.quote for citation in citations]) or answers.NOT_IN_LIBRARY
+    text = _text(quotes) or answers.NOT_IN_LIBRARY
     return Answer(
         id=answers.identify(asked_at, question, text, citations),
         question=question,
@@ -77,9 +91,41 @@ def ask(library: Library, question: str, budget: int, filters: Filters | None = 
     )
 
 
-def _text(quotes: Sequence[str]) -> str:
-    """The final text: a line for each quotation, with its number."""
-    return "\n".join(f"{one_line(quote)} [{number}]" for number, quote in enumerate(quotes, 1))
+def _quotes(library: Library, question: str, packing: Packing, plan: Budget) -> tuple[Quote, ...]:
+    """What the evidence says in answer; nothing where it does not answer.
+
+    Raises BudgetError where there is evidence, and nothing of it fits.
+    """
+    found = extract.extract(
+        question,
+        packing.sections,
+        library,
+        library.status().passages,
+        lambda quotes: plan.count(_text(quotes)) <= plan.reserve,
+    )
+    if packing.report.items and not packing.sections:
+        least = min(item.tokens for item in packing.report.items)
+        raise BudgetError(
+            f"no passage fits: the budget of {plan.total} leaves {plan.room} tokens for evidence and the shortest "
+            f"passage found takes {least}; raise --budget to {(plan.question + least) * 5 // 4 + 2} or more"
+        )
+    if found.support.enough and not found.quotes:
+        raise BudgetError(
+            f"no sentence fits into the {plan.reserve} tokens that a budget of {plan.total} promises the answer; "
+            f"raise --budget, as to {plan.total * 2}"
+        )
+    return found.quotes if found.support.enough else ()
+
+
+def _text(quotes: Sequence[Quote]) -> str:
+    """The final text: a line for each quotation, with its number, and the name of a document new to the text."""
+    lines, named = [], set()
+    for number, quote in enumerate(quotes, 1):
+        document = quote.section.document
+        name = f" ({document.number})" if document.number and document.uri not in named else ""
+        named.add(document.uri)
+        lines.append(f"{one_line(quote.text)}{name} [{number}]")
+    return "\n".join(lines)
 
 
 def _citation(number: int, quote: Quote) -> Citation:

@@ -34,6 +34,7 @@ _MARKUP_ONLY = re.compile(
     r"|\s*(\\(begin|end|label|hypertarget|newpage|noindent)\b[^ ]*\s*)+$"
     r"|\s*%|\s*<!--.*-->\s*$"
 )
+_FRONT_MATTER = re.compile(r"\s*---\n(?s:.*?)\n---\s")
 _CODE = re.compile(r"( {4}|\t)\s*\S")
 
 _END = re.compile(r"[.!?][\"'”’)\]*_]*(?=\s)")
@@ -103,10 +104,11 @@ def _blocks(text: str) -> Iterator[Sentence]:
 def _lines(text: str) -> Iterator[tuple[str, int, int]]:
     """Each line as its kind and its span; `more` carries on with the paragraph or item before it."""
     in_code, last = _starts_in_code(text), "blank"
-    start = 0
+    matter = _FRONT_MATTER.match(text)
+    start, body = 0, matter.end() if matter else 0
     for line in text.splitlines(keepends=True):
         end = start + len(line)
-        kind = _kind(line.rstrip("\r\n"), in_code, last)
+        kind = _kind(line.rstrip("\r\n"), in_code or start < body, last)
         in_code = in_code != (kind == "fence")
         yield kind, start, end
         start, last = end, kind

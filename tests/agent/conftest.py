@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,9 +51,11 @@ class MemoryLibrary:
     def stems(self, text: str) -> list[str]:
         return [word.rstrip("s") for word in re.findall(r"\w+", text.lower())]
 
-    def idf(self, stem: str) -> float:
-        found = sum(stem in self.stems(hit.passage.text) for hit in self.hits)
-        return math.log(1 + (len(self.hits) - found + 0.5) / (found + 0.5))
+    def frequency(self, stem: str) -> int:
+        return sum(stem in self.stems(hit.passage.text) for hit in self.hits)
+
+    def status(self) -> SimpleNamespace:
+        return SimpleNamespace(passages=len(self.hits))
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         rows = np.full((len(texts), 64), 1e-3, np.float32)
