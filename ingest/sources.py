@@ -154,9 +154,11 @@ def find(
         except SourceError as error:
             return Found((), (Problem(str(manifest), str(error)),))
     for target in targets:
-        search.add_target(target)
-    local = [Path(target).resolve() for target in targets if not is_url(target)]
-    search.add_entries(local if targets else None)
+        try:
+            search.add_target(target)
+        except (OSError, ValueError) as error:
+            search.problem(target, f"cannot be used ({error}); check the path")
+    search.add_entries(everything=not targets)
     return search.found()
 
 
@@ -189,9 +191,9 @@ def load(
 
 
 def _read_file(path: Path, limits: Limits) -> bytes:
-    if not path.is_file():
-        raise SourceError("no such file; check the path")
     try:
+        if not path.is_file():
+            raise SourceError("no such file; check the path")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(1024)
@@ -228,6 +230,8 @@ class _Search:
         self._base_url = base_url
         self._stated = stated
         self._entries: dict[Path, _Entry] = {}
+        self._missing: set[Path] = set()
+        self._roots: list[Path] = []
         self._sources: dict[str, Source] = {}
         self._other_kinds: Counter[str] = Counter()
         self._problems: list[Problem] = []
@@ -249,28 +253,34 @@ class _Search:
             raise SourceError("the manifest is not a list of objects with `path` and `source`; mend it")
         root = manifest.resolve().parent
         for number, row in enumerate(rows, start=1):
-            self._read_entry(root, f"{manifest.name} entry {number}", row)
+            what = f"{manifest.name} entry {number}"
+            try:
+                self._read_entry(root, what, row)
+            except (OSError, ValueError) as error:
+                self.problem(what, f"names no usable file ({error}); mend the manifest")
 
     def _read_entry(self, root: Path, what: str, row: Any) -> None:
         texts = {k: v for k, v in row.items() if isinstance(v, str)} if isinstance(row, dict) else {}
         if not texts.get("path") or not texts.get("source"):
-            self._problem(what, "needs the texts `path` and `source`; mend the manifest")
+            self.problem(what, "needs the texts `path` and `source`; mend the manifest")
             return
         location = (root / texts["path"]).resolve()
         if not location.is_relative_to(root):
-            self._problem(texts["path"], f"leaves the manifest's folder {root}; give a path inside it")
+            self.problem(texts["path"], f"leaves the manifest's folder {root}; give a path inside it")
         elif location in self._entries:
-            self._problem(texts["path"], f"stands twice in the manifest; {what} is ignored")
+            self.problem(texts["path"], f"stands twice in the manifest; {what} is ignored")
         else:
             self._entries[location] = _entry(texts)
+            if not location.is_file():
+                self._missing.add(location)
 
-    def add_entries(self, roots: Sequence[Path] | None) -> None:
-        """Adds the manifest's files: all or, given roots, only reports what is missing under these."""
+    def add_entries(self, *, everything: bool) -> None:
+        """Adds the manifest's files, or only reports what of them is missing under the targets."""
         for location, entry in self._entries.items():
-            wanted = roots is None or any(location.is_relative_to(root) for root in roots)
-            if wanted and not location.is_file():
-                self._problem(entry.path, "is in the manifest, but not on the disk; correct the manifest")
-            elif roots is None:
+            wanted = everything or any(location.is_relative_to(root) for root in self._roots)
+            if wanted and location in self._missing:
+                self.problem(entry.path, "is in the manifest, but not on the disk; correct the manifest")
+            elif everything:
                 self._add_file(location, entry.path, entry.path)
         if self._other_kinds:
             kinds = ", ".join(f"{n} of kind {kind}" for kind, n in sorted(self._other_kinds.items()))
@@ -279,11 +289,13 @@ class _Search:
 
     def add_target(self, target: str) -> None:
         """Adds what a file, folder, glob or URL stands for."""
-        path = Path(target)
         if is_url(target):
             url = urldefrag(target).url
             self._add(Source(url, url, url, self._stated))
-        elif path.is_dir():
+            return
+        path = Path(target)
+        self._roots.append(path.resolve())
+        if path.is_dir():
             self._add_files(target, path, _walk(path))
         elif path.is_file():
             self._add_file(path.resolve(), target, path.name)
@@ -291,7 +303,7 @@ class _Search:
             root = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
             self._add_files(target, root, _matches(root, path))
         elif path.resolve() not in self._entries:
-            self._problem(target, "no such file or folder; check the path")
+            self.problem(target, "no such file or folder; check the path")
 
     def _add_files(self, target: str, root: Path, files: Sequence[Path]) -> None:
         others: Counter[str] = Counter()
@@ -302,7 +314,7 @@ class _Search:
             else:
                 others[file.suffix.lower() or "no extension"] += 1
         if len(files) == others.total():
-            self._problem(target, f"holds no file to read; readable are {' '.join(FORMATS)}")
+            self.problem(target, f"holds no file to read; readable are {' '.join(FORMATS)}")
         elif others:
             counts = ", ".join(f"{n} {extension}" for extension, n in others.most_common())
             self._notes.append(Problem(target, f"left out {counts}; readable are {' '.join(FORMATS)}"))
@@ -321,9 +333,10 @@ class _Search:
     def _add(self, source: Source) -> None:
         known = self._sources.setdefault(source.uri, source)
         if known.location != source.location:
-            self._problem(source.path, f"has the address of {known.path} ({known.uri}); give each its own")
+            self.problem(source.path, f"has the address of {known.path} ({known.uri}); give each its own")
 
-    def _problem(self, what: str, why: str) -> None:
+    def problem(self, what: str, why: str) -> None:
+        """Notes an input at fault."""
         self._problems.append(Problem(what, why))
 
 

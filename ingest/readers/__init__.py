@@ -18,7 +18,7 @@ from ingest.readers.markdown import read_markdown
 from ingest.readers.mediawiki import read_mediawiki
 from ingest.readers.parsed import Parsed, whole
 from ingest.readers.pdf import read_pdf
-from ingest.sources import DEFAULT_LIMITS, FORMATS, Facts, Format, Limits, Source, check_size
+from ingest.sources import DEFAULT_LIMITS, FORMATS, Facts, Format, Limits, Source, check_size, is_url
 
 _MEDIA_TYPES: dict[Format, str] = {
     "pdf": "application/pdf",
@@ -76,7 +76,7 @@ def format_of(body: bytes, path: str, media_type: str | None = None) -> Format:
     """The format that bytes of this name and media type are in. Raises SourceError for none."""
     if not body:
         raise SourceError("is empty; remove it, or give a source with words in it")
-    named = FORMATS.get(PurePosixPath(urlsplit(path).path).suffix.lower())
+    named = FORMATS.get(_file_name(path).suffix.lower())
     told = _FORMAT_OF.get(media_type or "", named)
     if b"%PDF-" in body[:1024]:
         return "pdf"
@@ -85,6 +85,10 @@ def format_of(body: bytes, path: str, media_type: str | None = None) -> Format:
     if told in (None, "text") and re.match(rb"\s*(?:<!doctype html|<html\b)", body[:1024], re.IGNORECASE):
         return "html"
     return told or "text"
+
+
+def _file_name(path: str) -> PurePosixPath:
+    return PurePosixPath(urlsplit(path).path if is_url(path) else path)
 
 
 def decode(body: bytes) -> tuple[str, tuple[str, ...]]:
@@ -110,7 +114,7 @@ def _document(source: Source, facts: Facts, body: bytes, media_type: str, retrie
     return Document(
         uri=source.uri,
         kind=facts.kind or Kind.PAPER,
-        title=facts.title or PurePosixPath(urlsplit(source.path).path).stem or source.path,
+        title=facts.title or _file_name(source.path).stem or source.path,
         sha256=hashlib.sha256(body).hexdigest(),
         size=len(body),
         media_type=media_type,

@@ -72,7 +72,7 @@ def _fault(fault: str, limits: Limits) -> str:
         "password": "is protected by a password; take the protection off, and try again",
         "broken": "is a broken PDF; get the file again",
         "long": f"is a PDF of more than {limits.text_bytes / 2**20:.0f} million characters; split it",
-        "time": f"is a PDF that takes over {limits.pdf_seconds:.0f} s to open; split it, or raise pdf_timeout",
+        "time": f"is a PDF that takes over {limits.pdf_seconds:.0f} s to open; split it or raise pdf_timeout",
         "memory": f"is a PDF that takes over {limits.pdf_memory / 2**20:.0f} MiB to open or crashes its "
         "reader; split it, or raise pdf_memory_bytes",
     }[fault]

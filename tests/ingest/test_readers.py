@@ -203,6 +203,11 @@ def test_a_file_without_a_heading_is_called_by_its_name(reading: Read) -> None:
     assert reading("only words", "notes/my-note.md").document.title == "my-note"
 
 
+@pytest.mark.parametrize("name", ["what#1?.md", "https://example.org/a.md?raw=1", "A.MD"])
+def test_the_extension_decides_where_nothing_else_does(reading: Read, name: str) -> None:
+    assert reading("# A\n", name).blocks[0].kind == "heading"
+
+
 def test_markdown_structure(reading: Read) -> None:
     pieces = [
         ("heading", "Setext\n======"),

@@ -93,6 +93,13 @@ def test_a_target_with_nothing_in_it_is_a_problem(tree: Tree, target: str, reaso
     assert found.problems[0].what == str(root / target)
 
 
+@pytest.mark.parametrize("target", ["long" * 99, "a/**b/*.md" + "c" * 300, "nul\0.md"])
+def test_a_target_that_can_be_no_path_is_a_problem(target: str) -> None:
+    found = find([target])
+    assert not found.sources
+    assert [problem.what for problem in found.problems] == [target]
+
+
 def test_a_manifest_gives_addresses_and_facts(tree: Tree, manifest: Callable[..., Path]) -> None:
     root = tree({"papers/a.md": "a", "papers/b.md": "b"})
     listed = manifest(root, ["papers/a.md"])
@@ -160,6 +167,8 @@ def test_a_manifest_cannot_leave_its_folder(tree: Tree, path: str) -> None:
         ("{", "not JSON"),
         ("{}", "not a list"),
         ("[1]", "needs the texts"),
+        ('[{"path": "a\\u0000.md", "source": "x"}]', "no usable file"),
+        (f'[{{"path": "{"long" * 99}.md", "source": "x"}}]', "no usable file"),
         ('[{"path": 3, "source": "x"}]', "needs the texts"),
         ('[{"path": "a.md", "source": "x"}, {"path": "./a.md", "source": "y"}]', "twice"),
     ],
