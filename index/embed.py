@@ -96,7 +96,7 @@ class MiniLM:
     def tokenizer(self) -> Tokenizer:
         """WordPiece, without truncation or padding."""
         if self._tokenizer is None:
-            self._tokenizer = _tokenizer_from(self._weights / "tokenizer.json")
+            self._tokenizer = _untruncated((self._weights / "tokenizer.json").read_text("utf-8"))
         return self._tokenizer
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -159,9 +159,7 @@ class SentenceTransformerModel:
         self.dimension = int(model.get_embedding_dimension() or 0)
         self.max_tokens = int(model.max_seq_length or 512)
         self.fingerprint = f"{Path(name).name}:{_digest_of(p.detach().numpy() for p in model.parameters())}"
-        self._tokenizer: Tokenizer = model.tokenizer.backend_tokenizer
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self._tokenizer = _untruncated(model.tokenizer.backend_tokenizer.to_str())
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -206,10 +204,11 @@ def _truncated(ids: list[int], limit: int) -> list[int]:
     return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
 
-def _tokenizer_from(file: Path) -> Tokenizer:
+def _untruncated(definition: str) -> Tokenizer:
+    """A tokenizer of its own, which the model's use of its own one cannot set to truncate again."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer = Tokenizer.from_str(definition)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

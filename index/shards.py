@@ -130,14 +130,12 @@ class Opened:
 
     @cached_property
     def matrix(self) -> Vectors:
-        """The vectors, float32, shape (n, dimension), in the order of the rows.
-
-        It is FAISS's memory, valid as long as this object.
-        """
+        """The vectors, float32, shape (n, dimension), in the order of the rows: FAISS's own memory."""
         import faiss
 
         flat: Any = faiss.downcast_index(self.index.index)
-        return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d)
+        memory = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
+        return np.asarray(_Held(self.index, memory), np.float32).reshape(-1, flat.d)
 
     def faults(self) -> Iterator[str]:
         """What is wrong with this shard, a line each."""
@@ -147,8 +145,16 @@ class Opened:
         ):
             if not file.exists():
                 yield f"{file.name} is missing{_MEND}"
-            elif hashlib.file_digest(file.open("rb"), "sha256").hexdigest() != want:
+            elif _sha256_of(file) != want:
                 yield f"{file.name} is not what was written (sha256 differs){_MEND}"
+
+
+class _Held:
+    """Memory that lives as long as an array that looks at it."""
+
+    def __init__(self, owner: object, memory: npt.NDArray[Any]) -> None:
+        self.__array_interface__ = memory.__array_interface__
+        self._owner = owner
 
 
 class Shards:
@@ -239,6 +245,11 @@ def _write_synced(file: Path, body: Any) -> None:
         out.flush()
         os.fsync(out.fileno())
     scratch.replace(file)
+
+
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as body:
+        return hashlib.file_digest(body, "sha256").hexdigest()
 
 
 def _sha256(body: Any) -> str:
