@@ -10,11 +10,11 @@ from typing import Literal
 
 from agent.answers import Answer, Citation
 from agent.sentences import split
-from index.errors import SourceError, Unreachable
+from index.errors import Gone, SourceError, Unreachable
 from index.values import Reading, SourceRef
 
 Reread = Callable[[SourceRef], Reading]
-"""Reads a source again. Raises SourceError when it is gone, Unreachable when it does not answer now."""
+"""Reads a source again. Raises Gone, Unreachable, or SourceError for what can no longer be read."""
 
 Verdict = Literal["OK", "CHANGED", "GONE", "UNREACHABLE"]
 
@@ -56,9 +56,11 @@ def _read(source: SourceRef, reread: Reread) -> Reading | SourceError:
 
 def _check(citation: Citation, reading: Reading | SourceError) -> Check:
     if isinstance(reading, Unreachable):
-        return Check(citation.number, "UNREACHABLE", f"{reading}; try again later")
-    if isinstance(reading, SourceError):
+        return Check(citation.number, "UNREACHABLE", str(reading))
+    if isinstance(reading, Gone):
         return Check(citation.number, "GONE", str(reading))
+    if isinstance(reading, SourceError):
+        return Check(citation.number, "CHANGED", f"the source changed: what is there now {reading}")
     same = reading.document.sha256 == citation.source.sha256
     stands = _stands(citation, reading.text)
     if same and stands:

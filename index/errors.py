@@ -2,6 +2,7 @@
 
     ChainciteError
     ├── SourceError       a source cannot be found, fetched, read, or is refused
+    │   ├── Gone          a source that was there is there no more
     │   └── Unreachable   a passing fault of the network: trying again may help
     ├── LibraryError      the library on disk is missing, locked, damaged, or of another make
     ├── ModelError        an embedding or chat model is missing, altered, or failed
@@ -26,6 +27,10 @@ class ChainciteError(Exception):
 
 class SourceError(ChainciteError):
     """A source cannot be found, fetched or read, or may not be."""
+
+
+class Gone(SourceError):
+    """There is nothing at the place of a source."""
 
 
 class Unreachable(SourceError):

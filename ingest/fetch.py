@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
-from index.errors import SourceError, Unreachable
+from index.errors import Gone, SourceError, Unreachable
 
 if TYPE_CHECKING:
     import httpx
@@ -206,7 +206,8 @@ def _refusal(response: httpx.Response) -> SourceError:
         after = _seconds(response.headers.get("Retry-After", ""))
         message = f"{said}; try again later"
         return Unreachable(message) if after is None else _Busy(message, after)
-    return SourceError(f"{said}; check the address")
+    absent = response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+    return (Gone if absent else SourceError)(f"{said}; check the address")
 
 
 def _seconds(retry_after: str) -> float | None:

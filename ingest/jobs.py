@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from index.errors import SourceError
+from index.errors import Gone, SourceError, Unreachable
 from index.library import Writer
 from index.values import Document, Reading, SourceRef
 from index.words import designations
@@ -142,10 +142,16 @@ class Job:
 def reread(ref: SourceRef, fetcher: Fetcher, limits: Limits = Limits()) -> Reading:
     """The source of a citation as it is now.
 
-    Raises SourceError when it is gone or can no longer be read, Unreachable when it did not answer.
+    Raises Gone when it is there no more, Unreachable when it could not be had, and SourceError when what is
+    there now cannot be read.
     """
     source = Source(location=ref.location, path=ref.path, uri=ref.uri, stated=Facts(kind=ref.kind))
-    fetched = load(source, fetcher, limits=limits)
+    try:
+        fetched = load(source, fetcher, limits=limits)
+    except (Gone, Unreachable):
+        raise
+    except SourceError as error:
+        raise Unreachable(str(error)) from error
     return readers.read(
         fetched.body, source, media_type=fetched.media_type, retrieved_at=datetime.now(UTC), limits=limits
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urldefrag
 
-from index.errors import SourceError
+from index.errors import Gone, SourceError
 from index.values import Kind
 from ingest.fetch import Fetched, Fetcher
 
@@ -193,7 +193,7 @@ def load(
 def _read_file(path: Path, limits: Limits) -> bytes:
     try:
         if not path.is_file():
-            raise SourceError("no such file; check the path")
+            raise Gone("no such file; check the path")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(1024)

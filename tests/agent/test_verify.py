@@ -4,7 +4,7 @@ import pytest
 
 from agent.ask import ask
 from agent.verify import verify
-from index.errors import SourceError, Unreachable
+from index.errors import Gone, SourceError, Unreachable
 from index.values import Reading
 
 
@@ -22,7 +22,7 @@ def rereading(hit_of):
             if asked is not None:
                 asked.append(source.path)
             if source.path not in texts:
-                raise SourceError(f"{source.location} is not there any more")
+                raise Gone(f"{source.location} is not there any more")
             return Reading(hit_of(texts[source.path]).document, texts[source.path], ())
 
         return reread
@@ -82,3 +82,12 @@ def test_a_source_with_nothing_alike_left(answer, rereading):
     for check in verify(answer, rereading({c.source.path: "Zzz." for c in answer.citations})):
         assert check.verdict == "CHANGED"
         assert check.now is None
+
+
+def test_a_source_that_can_no_longer_be_read(answer):
+    def reread(source):
+        raise SourceError("is empty")
+
+    checks = verify(answer, reread)
+    assert {check.verdict for check in checks} == {"CHANGED"}
+    assert all("is empty" in check.message for check in checks)
