@@ -182,7 +182,9 @@ class Answers:
         if name in found:
             found = [name]
         if not found or not name:
-            raise LibraryError(f"no answer {name!r} in this library; `chaincite history` lists what there is")
+            raise LibraryError(
+                f"no answer {name!r} in {self._folder}; `chaincite history` lists what there is"
+            )
         if len(found) > 1:
             raise LibraryError(
                 f"{name!r} begins {len(found)} ids, from {found[-1]} to {found[0]}; give more of it"

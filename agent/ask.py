@@ -13,7 +13,7 @@ from agent.answers import Answer, Citation, Usage
 from agent.budget import Budget
 from agent.extract import Quote
 from agent.pack import Packing, pack
-from agent.present import one_line
+from agent.present import readable
 from index.errors import BudgetError, SettingsError
 from index.values import Filters, Hit, SourceRef
 
@@ -67,7 +67,10 @@ def ask(library: Library, question: str, budget: int, filters: Filters | None = 
     packing = pack(hits, plan)
     quotes = _quotes(library, question, packing, plan)
     citations = tuple(_citation(number, quote) for number, quote in enumerate(quotes, 1))
-    sentences = tuple(answers.Sentence(one_line(c.quote), (c.number,)) for c in citations)
+    sentences = tuple(
+        answers.Sentence(readable(quote.text, quote.unit), (number,))
+        for number, quote in enumerate(quotes, 1)
+    )
     text = _text(quotes) or answers.NOT_IN_LIBRARY
     return Answer(
         id=answers.identify(asked_at, question, text, citations),
@@ -106,25 +109,25 @@ def _quotes(library: Library, question: str, packing: Packing, plan: Budget) -> 
     if packing.report.items and not packing.sections:
         least = min(item.tokens for item in packing.report.items)
         raise BudgetError(
-            f"no passage fits: the budget of {plan.total} leaves {plan.room} tokens for evidence and the shortest "
-            f"passage found takes {least}; raise --budget to {(plan.question + least) * 5 // 4 + 2} or more"
+            f"no passage fits: a budget of {plan.total} leaves {plan.room} tokens for evidence, the "
+            f"shortest passage takes {least}; raise --budget to {(plan.question + least) * 5 // 4 + 2} or more"
         )
     if found.support.enough and not found.quotes:
         raise BudgetError(
-            f"no sentence fits into the {plan.reserve} tokens that a budget of {plan.total} promises the answer; "
-            f"raise --budget, as to {plan.total * 2}"
+            f"no sentence fits into the {plan.reserve} tokens that a budget of {plan.total} promises the "
+            f"answer; raise --budget, as to {plan.total * 2}"
         )
     return found.quotes if found.support.enough else ()
 
 
 def _text(quotes: Sequence[Quote]) -> str:
-    """The final text: a line for each quotation, with its number, and the name of a document new to the text."""
+    """The final text: each quotation with its number, and the name of a document new to the text."""
     lines, named = [], set()
     for number, quote in enumerate(quotes, 1):
         document = quote.section.document
         name = f" ({document.number})" if document.number and document.uri not in named else ""
         named.add(document.uri)
-        lines.append(f"{one_line(quote.text)}{name} [{number}]")
+        lines.append(f"{readable(quote.text, quote.unit)}{name} [{number}]")
     return "\n".join(lines)
 
 

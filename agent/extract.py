@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.pack import Section
-from agent.sentences import Sentence, split
+from agent.sentences import Sentence, Unit, split
 from index.words import query_terms
 
 MOST_SENTENCES = 4
@@ -24,15 +24,19 @@ MOST_SENTENCES = 4
 _EMBEDDED = 64
 """Sentences that are embedded for a question; the rest were too far off by their words."""
 
-_CLOSEST = 3
-_LEAD = 200
-_LONG = 700
-_RUN = 300
-"""Characters of the longest unit quoted, and of the longest run of short items quoted as one."""
-_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 0.2
-"""Weights of a sentence's score: question's words in it, in its headings, cosine, section, sort, fragments."""
+_LONG, _RUN = 700, 400
+"""Characters of the longest unit quoted, and of the longest run of short units quoted as one."""
 
-_WORTH = 0.55
+_LEAD = 200
+"""Characters of its lead that are embedded with a sentence."""
+
+_CLOSEST = 3
+"""Sentences whose closeness to the question is averaged."""
+
+_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 0.2
+"""Weights of a sentence's words, its headings' words, its cosine, section and sort, and of a fragment."""
+
+_WORTH = 0.75
 """A further sentence is taken when it scores at least this share of the best."""
 
 _TWIN = 0.95
@@ -80,6 +84,7 @@ class Quote:
     section: Section
     start: int
     end: int
+    unit: Unit
 
     @property
     def text(self) -> str:
@@ -91,9 +96,11 @@ class Quote:
 class Support:
     """How well the evidence supports an answer, in the figures that the decision to refuse rests on.
 
-    closeness: mean cosine of the question and its three closest sentences; covered: the best section's share
-    of the question's information; information: the same in words, a rare one counting as 1; unnamed: the share of the question's
-    information that lies in names and numbers which no quote, nor a heading above it, holds.
+    closeness: mean cosine of the question and its three closest sentences.
+    covered: the best section's share of the question's information.
+    information: the same in words, where a word that stands nowhere else counts as 1.
+    unnamed: the share of the question's information that lies in names and numbers which no quote, nor a
+    heading above it, holds.
     """
 
     closeness: float
@@ -105,8 +112,8 @@ class Support:
     def margin(self) -> float:
         """Log odds that the evidence answers the question, less those at which it is refused.
 
-        The weights are a logistic fit of a hundred judged questions, asked with and without the documents that
-        answer them, and of some that have no answer.
+        The weights are a logistic fit of a hundred judged questions, asked with and without the documents
+        that answer them, and of some that have no answer.
         """
         return 2.2 * self.closeness + 2.1 * self.covered + 1.23 * self.information - 3.5 * self.unnamed - 3.8
 
@@ -133,7 +140,7 @@ class _Candidate:
 
     @property
     def quote(self) -> Quote:
-        return Quote(self.section, self.sentence.start, self.sentence.end)
+        return Quote(self.section, self.sentence.start, self.sentence.end, self.sentence.unit)
 
     @property
     def text(self) -> str:
@@ -147,7 +154,7 @@ class _Candidate:
 
 
 class _Question:
-    """A question as terms, each weighted by its idf as in BM25, on a scale where an unknown word weighs 1."""
+    """A question as terms, each weighted by its BM25 idf, on a scale where an unknown word weighs 1."""
 
     def __init__(self, question: str, corpus: Corpus, size: int) -> None:
         self.weights: dict[str, float] = {}
@@ -179,8 +186,8 @@ def extract(
 ) -> Extraction:
     """Picks one to four sentences of the sections (best first) that answer the question.
 
-    size: passages in the corpus; fits: whether these quotes together are within the answer's tokens. No quotes come
-    back when there is nothing to quote; whether the support is enough is the caller's to decide.
+    size: passages in the corpus; fits: whether these quotes together are within the answer's tokens.
+    No quotes come back where nothing can be quoted; whether the support is enough is the caller's to decide.
     """
     asked = _Question(question, corpus, size)
     candidates = _candidates(sections, corpus)
@@ -206,7 +213,7 @@ def _candidates(sections: Sequence[Section], corpus: Corpus) -> list[_Candidate]
     for section in sections:
         around = frozenset(corpus.stems(section.passages[0].context))
         text = section.text
-        for sentence in _runs(split(text)):
+        for sentence in _runs(text, split(text)):
             body = text[sentence.start : sentence.end]
             if len(body) <= _LONG:
                 lead = frozenset(corpus.stems(sentence.lead))
@@ -214,16 +221,11 @@ def _candidates(sections: Sequence[Section], corpus: Corpus) -> list[_Candidate]
     return found
 
 
-def _runs(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
-    """Joins neighbouring short items, rows, or lines of code, which are read together."""
+def _runs(text: str, sentences: Sequence[Sentence]) -> Iterator[Sentence]:
+    """Joins short neighbours that are read together: items, lines of code, a table's rows and its head."""
     held: Sentence | None = None
     for sentence in sentences:
-        if (
-            held is not None
-            and held.unit == sentence.unit != "prose"
-            and held.lead == sentence.lead
-            and sentence.end - held.start <= _RUN
-        ):
+        if held is not None and held.unit == sentence.unit and _joins(text, held, sentence):
             held = Sentence(held.start, sentence.end, held.unit, held.lead)
             continue
         if held is not None:
@@ -233,11 +235,16 @@ def _runs(sentences: Sequence[Sentence]) -> Iterator[Sentence]:
         yield held
 
 
+def _joins(text: str, held: Sentence, after: Sentence) -> bool:
+    together = held.lead == after.lead or after.lead == text[held.start : held.start + len(after.lead)]
+    return held.unit in ("item", "row", "code") and together and after.end - held.start <= _RUN
+
+
 def _lexical(candidate: _Candidate, asked: _Question, best: float) -> float:
     """What can be said of a sentence without embedding it. best: the score of the best section."""
     held = asked.share(candidate.words)
     beside = asked.share(candidate.words | candidate.around) - held
-    poor = candidate.sentence.unit == "code" or len(candidate.words) < 4
+    poor = candidate.sentence.unit in ("code", "field") or len(candidate.words) < 4
     return (
         _WORDS * held
         + _CONTEXT * beside

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from agent.sentences import Unit
 from index.values import Hit, SourceRef
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from agent.answers import Answer
+    from agent.answers import Answer, Citation
 
 _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # operating system commands, such as links and titles
@@ -43,6 +44,17 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def readable(quote: str, unit: Unit) -> str:
+    r"""A quotation as it stands in an answer: prose in one line, what is laid out in lines with its lines.
+
+    >>> readable("one\n  two", "prose"), readable("- one\n\n- two  ", "item")
+    ('one two', '- one\n- two')
+    """
+    if unit == "prose":
+        return one_line(quote)
+    return "\n".join(line.rstrip() for line in clean(quote).splitlines() if line.strip())
+
+
 def place(source: SourceRef) -> str:
     """The name, heading, and page or lines of a source.
 
@@ -56,11 +68,12 @@ def place(source: SourceRef) -> str:
     return one_line(f"{source.designation or source.title}{heading}{where}")
 
 
-def citation_line(number: int, source: SourceRef) -> str:
+def citation_line(numbers: Sequence[int], source: SourceRef) -> str:
     """The line under an answer: place, commit, day of retrieval, and the start of the source's sha256."""
+    marks = " ".join(f"[{number}]" for number in numbers)
     commit = f", commit {source.commit[:7]}" if source.commit else ""
     retrieved = f"{source.retrieved_at:%Y-%m-%d}"
-    return clean(f"[{number}] {place(source)}{commit}, retrieved {retrieved}, sha256 {source.sha256[:8]}…")
+    return clean(f"{marks} {place(source)}{commit}, retrieved {retrieved}, sha256 {source.sha256[:8]}…")
 
 
 def link(source: SourceRef) -> str:
@@ -71,7 +84,8 @@ def link(source: SourceRef) -> str:
     parts = urlsplit(uri)
     if parts.hostname == "github.com" and "/blob/" in parts.path and source.line_start is not None:
         plain = "?plain=1" if PurePosixPath(parts.path).suffix.lower() in _RENDERED else ""
-        return f"{uri}{plain}#L{source.line_start}-L{source.line_end}"
+        last = f"-L{source.line_end}" if source.line_end != source.line_start else ""
+        return f"{uri}{plain}#L{source.line_start}{last}"
     return uri
 
 
@@ -83,7 +97,7 @@ def to_markdown(answer: Answer) -> str:
         lines += [f"- [{_escaped(place(source))}]({link(source)})" for source in answer.nearest]
     for sentence in answer.sentences:
         marks = "".join(f" [{number}]" for number in sentence.citations)
-        lines += [f"> {_escaped(sentence.text)}{_escaped(marks)}", ""]
+        lines += ["> " + "\\\n> ".join(map(_escaped, f"{sentence.text}{marks}".split("\n"))), ""]
     if answer.citations:
         lines += ["## Sources", ""]
         lines += [
@@ -119,18 +133,28 @@ def show_answer(answer: Answer, out: Console) -> None:
     for sentence in answer.sentences:
         marks = "".join(f" [{number}]" for number in sentence.citations)
         out.print(Padding(Text.assemble(clean(sentence.text), (marks, "cyan")), (0, 0, 1, 0)))
-    for c in answer.citations:
-        _show_source(citation_line(c.number, c.source), c.source, out)
+    for citations in _by_place(answer.citations):
+        _show_source(
+            citation_line([c.number for c in citations], citations[0].source), citations[0].source, out
+        )
     for source in answer.nearest:
         _show_source(place(source), source, out)
     packed = sum(item.verdict == "kept" for item in answer.packing.items)
     out.print(
         Text(
-            f"\nanswer {answer.id} · {packed} of {len(answer.packing.items)} passages read · "
+            f"\nanswer {answer.id} · {packed} passages read · "
             f"{answer.usage.tokens_in} of {answer.packing.budget} tokens · {answer.usage.seconds:.1f} s",
             style="dim",
         )
     )
+
+
+def _by_place(citations: Sequence[Citation]) -> Iterable[list[Citation]]:
+    """Citations in their order, those of the same place together."""
+    places: dict[tuple[str, str], list[Citation]] = {}
+    for citation in citations:
+        places.setdefault((link(citation.source), place(citation.source)), []).append(citation)
+    return places.values()
 
 
 def _show_source(line: str, source: SourceRef, out: Console) -> None:

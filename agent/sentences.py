@@ -1,4 +1,4 @@
-"""Divides a passage into the units that can be quoted: sentences, list items, table rows, lines of code.
+"""Divides a passage into the units that can be quoted: sentences, items, rows, lines of code, fields.
 
 Works on Markdown, MediaWiki, LaTeX and the text of PDFs alike, since a passage does not say which it is.
 Every unit is a verbatim span of the passage.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["prose", "item", "row", "code"]
+Unit = Literal["prose", "item", "row", "code", "field"]
 
 _LONG_ITEM = 300
 _LONG_SENTENCE = 600
@@ -91,6 +91,8 @@ def _blocks(text: str) -> Iterator[Sentence]:
             head = head or text[start:end].strip()
         elif kind == "code":
             yield Sentence(start, end, "code", lead)
+        elif kind == "field":
+            yield Sentence(start, end, "field")
         elif kind == "item":
             marker = _ITEM.match(text, start, end)
             block = Sentence(marker.end() if marker else start, end, "item", lead)
@@ -108,7 +110,7 @@ def _lines(text: str) -> Iterator[tuple[str, int, int]]:
     start, body = 0, matter.end() if matter else 0
     for line in text.splitlines(keepends=True):
         end = start + len(line)
-        kind = _kind(line.rstrip("\r\n"), in_code or start < body, last)
+        kind = "field" if start < body else _kind(line.rstrip("\r\n"), in_code, last)
         in_code = in_code != (kind == "fence")
         yield kind, start, end
         start, last = end, kind

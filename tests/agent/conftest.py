@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,12 +18,14 @@ from index.values import Document, Filters, Hit, Kind, Passage
 NOTES = {
     "EIP-1": (
         "The fee note",
-        "# The fee note\n\nThe base fee is burned by the protocol. A block may hold 30,000,000 gas at most.\n\n"
+        "# The fee note\n\nThe base fee is burned by the protocol. "
+        "A block may hold 30,000,000 gas at most.\n\n"
         "Wallets read the fee from the header.\n",
     ),
     "EIP-2": (
         "The seed note",
-        "# The seed note\n\nA seed phrase of 24 words holds 256 bits of entropy. Eight bits are its checksum.\n\n"
+        "# The seed note\n\nA seed phrase of 24 words holds 256 bits of entropy. "
+        "Eight bits are its checksum.\n\n"
         "- The words come from a list of 2048.\n- The list is sorted.\n",
     ),
     "EIP-3": (
@@ -86,7 +89,7 @@ def make_document(text: str, name: str = "EIP-1", title: str = "The fee note") -
 def make_passages(document: Document, text: str, cuts: Sequence[int] = ()) -> list[Passage]:
     borders = [0, *cuts, len(text)]
     passages = []
-    for ordinal, (start, end) in enumerate(zip(borders, borders[1:], strict=False)):
+    for ordinal, (start, end) in enumerate(pairwise(borders)):
         body = text[start:end]
         first = start + len(body) - len(body.lstrip())
         passages.append(

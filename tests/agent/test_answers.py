@@ -167,7 +167,8 @@ def test_an_altered_answer_is_not_intact(stored):
 
 
 SOURCE = SourceRef(
-    uri="https://github.com/ethereum/EIPs/blob/f767a1e8078e/EIPS/eip-1559.md", path="eip-1559.md", location="/e",
+    uri="https://github.com/ethereum/EIPs/blob/f767a1e8078e/EIPS/eip-1559.md",
+    path="eip-1559.md", location="/e",
     title="Fee market", kind=Kind.PROPOSAL, sha256="2a9f" * 16, passage_id="p", passage_sha256="q",
     retrieved_at=datetime(2026, 5, 1, tzinfo=UTC), heading=("Specification",), line_start=120, line_end=141,
     commit="f767a1e8078e", designation="EIP-1559",
@@ -175,8 +176,9 @@ SOURCE = SourceRef(
 
 
 def test_a_citation_says_where_it_stands():
-    assert citation_line(1, SOURCE) == (
-        "[1] EIP-1559 § Specification, lines 120–141, commit f767a1e, retrieved 2026-05-01, sha256 2a9f2a9f…"
+    assert citation_line([1, 3], SOURCE) == (
+        "[1] [3] EIP-1559 § Specification, lines 120–141, "
+        "commit f767a1e, retrieved 2026-05-01, sha256 2a9f2a9f…"
     )
     assert (
         place(replace(SOURCE, designation=None, page=3, line_start=None))
@@ -190,6 +192,7 @@ def test_a_citation_says_where_it_stands():
         ({}, SOURCE.uri + "?plain=1#L120-L141"),
         ({"uri": "https://github.com/a/b/blob/c/d.tex"}, "https://github.com/a/b/blob/c/d.tex#L120-L141"),
         ({"uri": "https://x.org/p.pdf", "page": 3, "line_start": None}, "https://x.org/p.pdf#page=3"),
+        ({"line_end": 120}, SOURCE.uri + "?plain=1#L120"),
         ({"uri": "https://x.org/a"}, "https://x.org/a"),
     ],
 )
