@@ -51,6 +51,7 @@ def faults(folder: Path) -> Iterator[str]:
     try:
         now = generation.current(folder)
         found = Tables(folder / "tables")
+        _whole(found, now)
         yield from _table_faults(found, now)
         keys = [np.empty(0, np.int64), *(np.asarray(batch["key"]) for batch in found.passages(_of(now)))]
     except LibraryError as error:
@@ -70,6 +71,7 @@ def repair(folder: Path) -> Generation:
     with generation.writer_lock(folder):
         found = Tables(folder / "tables")
         base = _sound_base(folder, found)
+        _whole(found, base)
         versions = found.restore(base.tables)
         number = generation.next_number(folder)
         name = f"words-{number:08d}"
@@ -81,6 +83,7 @@ def repair(folder: Path) -> Generation:
             number=number,
             created_at=datetime.now(UTC),
             tables=versions,
+            files=found.digests(versions, base.files),
             counts={**base.counts, "documents": documents, "passages": passages},
             shards=built,
             words=name,
@@ -115,12 +118,21 @@ def _by_document(folder: Path, built: Sequence[shards.Shard]) -> Iterator[tuple[
             yield int(opened.documents[positions[0]]), opened.at(positions)
 
 
+def _whole(found: Tables, now: Generation) -> None:
+    """Raises LibraryError when a file of the tables is lost or altered: an index is not made from that."""
+    if damaged := found.damaged(now.files):
+        raise LibraryError(
+            f"{len(damaged)} files of the tables are missing or not what was written ({damaged[0]} is one);"
+            " ingest the sources again into a new library with --library DIR"
+        )
+
+
 def _table_faults(found: Tables, now: Generation) -> Iterator[str]:
     yield from _rule_faults(found, now.tables)
     for name in now.tables:
         [(count,)] = found.query(f"SELECT count(*) FROM {name}", now.tables)  # noqa: S608
         if count != now.counts[name]:
-            yield f"the table {name} has {count} rows, the manifest says {now.counts[name]}"
+            yield f"the table {name} has {count} rows, the manifest says {now.counts[name]}{_MEND}"
 
 
 def _rule_faults(found: Tables, versions: Mapping[str, int]) -> Iterator[str]:
@@ -174,7 +186,7 @@ def _sound_base(folder: Path, found: Tables) -> Generation:
     except LibraryError:
         for base in generation.all_readable(folder):
             newest = found.versions()
-            return base if any(_rule_faults(found, newest)) else replace(base, tables=newest)
+            return base if any(_rule_faults(found, newest)) else replace(base, tables=newest, files={})
         raise
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -33,8 +33,9 @@ KEPT = 2
 class Generation:
     """One state of a library.
 
-    number: counts from 0, an empty library; tables: the version of each Delta table; words: the folder of the
-    word index; embedder, dimension: whose vectors these are; chunker: what cut the passages.
+    number: counts from 0, an empty library; tables: the version of each Delta table; files: the sha256 of
+    each of their data files; words: the folder of the word index; embedder, dimension: whose vectors these are;
+    chunker: what cut the passages.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Generation:
     fingerprint: str
     dimension: int
     chunker: str
+    files: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     @property

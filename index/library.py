@@ -8,6 +8,9 @@ Library(folder).search("What burns the base fee?")  # any number of readers, in 
 from __future__ import annotations
 
 import contextlib
+import errno
+import re
+import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +25,7 @@ from index import generation, shards, tables
 from index.cache import VectorCache
 from index.catalogue import Catalogue
 from index.embed import DEFAULT_MODEL, Embedder, Vectors, load
-from index.errors import LibraryError
+from index.errors import ChainciteError, LibraryError
 from index.generation import Generation
 from index.search import Options
 from index.snapshot import Snapshot, Status, agree
@@ -34,6 +37,11 @@ Served = TypeVar("Served")
 
 CHECKPOINT = 4096
 """Passages that a writer gathers before it publishes them."""
+
+ROOM = 3
+"""Room on the disk that publishing wants before it begins, times the size of the new rows."""
+
+_FULL = re.compile("no space left on device|disk is full", re.IGNORECASE)
 
 
 class Library:
@@ -125,8 +133,9 @@ class Library:
         with generation.writer_lock(folder):
             writer = Writer(folder, embedder)
             try:
-                yield writer
-                writer.publish()
+                with _full_disk_told(folder):
+                    yield writer
+                    writer.publish()
             finally:
                 writer.close()
 
@@ -215,6 +224,7 @@ class Writer:
         rows = tables.passage_rows(passages, vectors)
         documents = tables.document_rows([(document, recipe) for document, recipe, _ in added])
         published = self._published(gone)
+        _ensure_room(self.folder, ROOM * rows.nbytes)
         versions = self._tables.replace(published, documents, rows)
         by_document = [some for _, _, some in added]
         self._publish(versions, {tables.document_key(uri) for uri in published}, rows, vectors, by_document)
@@ -288,6 +298,7 @@ class Writer:
             number=number,
             created_at=datetime.now(UTC),
             tables=versions,
+            files=self._tables.digests(versions, self.generation.files),
             shards=shards.extend(self.folder / "shards", self.generation.shards, gone, rows, vectors),
             words=name,
             chunker=self.chunker,
@@ -298,6 +309,25 @@ class Writer:
         self.generation = replace(now, counts={"documents": documents, "passages": total, "events": 0})
         generation.publish(self.folder, self.generation)
         generation.sweep(self.folder)
+
+
+def _ensure_room(folder: Path, wanted: int) -> None:
+    if (free := shutil.disk_usage(folder).free) < wanted:
+        raise OSError(errno.ENOSPC, f"No space left on device ({free:,} bytes free, {wanted:,} wanted)")
+
+
+@contextlib.contextmanager
+def _full_disk_told(folder: Path) -> Iterator[None]:
+    """Makes one error of the many that SQLite, Delta, tantivy and the system raise for a full disk."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ChainciteError) or not _FULL.search(str(error)):
+            raise
+        raise LibraryError(
+            f"the disk of the library at {folder} is full; make room and run the command again: what was published"
+            " is whole, and what was embedded is kept"
+        ) from error
 
 
 def _same_name(now: Generation, embedder: str) -> None:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from index.embed import Vectors
 from index.errors import LibraryError
-from index.tables import PASSAGES, passage_from, vectors_of
+from index.tables import PASSAGES, passage_from, sha256_of, vectors_of
 from index.values import Passage
 
 LARGEST = 65_536
@@ -145,7 +145,7 @@ class Opened:
         ):
             if not file.exists():
                 yield f"{file.name} is missing{_MEND}"
-            elif _sha256_of(file) != want:
+            elif sha256_of(file) != want:
                 yield f"{file.name} is not what was written (sha256 differs){_MEND}"
 
 
@@ -245,11 +245,6 @@ def _write_synced(file: Path, body: Any) -> None:
         out.flush()
         os.fsync(out.fileno())
     scratch.replace(file)
-
-
-def _sha256_of(file: Path) -> str:
-    with file.open("rb") as body:
-        return hashlib.file_digest(body, "sha256").hexdigest()
 
 
 def _sha256(body: Any) -> str:

@@ -151,10 +151,34 @@ class Tables:
         for name in _SCHEMAS:
             self._table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
 
+    def digests(self, versions: Mapping[str, int], known: Mapping[str, str]) -> dict[str, str]:
+        """The sha256 of each data file of these versions by its path in the folder; `known` is not read."""
+        files = [
+            f"{name}/{Path(uri).name}"
+            for name, version in versions.items()
+            for uri in self._table(name, version).file_uris()
+        ]
+        return {file: known.get(file) or sha256_of(self.folder / file) for file in sorted(files)}
+
+    def damaged(self, digests: Mapping[str, str]) -> list[str]:
+        """The files that are missing, or are not what they were when `digests` was taken."""
+        return [
+            file
+            for file, digest in digests.items()
+            if not (self.folder / file).is_file() or sha256_of(self.folder / file) != digest
+        ]
+
     def _table(self, name: str, version: int | None = None) -> DeltaTable:
         from deltalake import DeltaTable
 
-        return DeltaTable(self.folder / name, version=version)
+        with _reading():
+            return DeltaTable(self.folder / name, version=version)
+
+
+def sha256_of(file: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with file.open("rb") as body:
+        return hashlib.file_digest(body, "sha256").hexdigest()
 
 
 @contextmanager
