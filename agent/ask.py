@@ -109,8 +109,8 @@ def _quotes(library: Library, question: str, packing: Packing, plan: Budget) -> 
     if packing.report.items and not packing.sections:
         least = min(item.tokens for item in packing.report.items)
         raise BudgetError(
-            f"no passage fits: a budget of {plan.total} leaves {plan.room} tokens for evidence, the "
-            f"shortest passage takes {least}; raise --budget to {(plan.question + least) * 5 // 4 + 2} or more"
+            f"no passage fits: a budget of {plan.total} leaves {plan.room} tokens for evidence, the shortest "
+            f"passage takes {least}; raise --budget to {(plan.question + least) * 5 // 4 + 2} or more"
         )
     if found.support.enough and not found.quotes:
         raise BudgetError(

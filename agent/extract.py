@@ -256,7 +256,7 @@ def _lexical(candidate: _Candidate, asked: _Question, best: float) -> float:
 
 def _sort(candidate: _Candidate, asked: _Question) -> float:
     """Whether the sentence holds the sort of thing asked for: a number that the question lacks, a name."""
-    number = asked.wants_number and any(word[0].isdigit() for word in candidate.words - asked.weights.keys())
+    number = asked.wants_number and any(word[:1].isdigit() for word in candidate.words - asked.weights.keys())
     name = asked.wants_name and bool(_NAME.search(candidate.text))
     return number + 0.5 * name
 

@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.ask import ask
+from agent.budget import Budget, count_tokens
+from agent.extract import MOST_SENTENCES, extract
+from agent.pack import pack
+from index.errors import BudgetError
+
+WORDS = st.lists(
+    st.sampled_from(
+        ["gas", "fee", "30,000,000", "block", "burned.", "A", "The", "words?", "list!\n\n", "-", "|"]
+    ),
+    max_size=12,
+)
+
+
+def quotes(library, question, most=MOST_SENTENCES):
+    plan = Budget.plan(question, 600)
+    sections = pack(library.search(question, 30), plan).sections
+    return extract(question, sections, library, library.status().passages, lambda quotes: len(quotes) <= most)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@given(words=WORDS, texts=st.lists(st.text(max_size=120), max_size=4), total=st.integers(40, 500))
+def test_whatever_is_asked_the_answer_is_verbatim_and_in_the_budget(words, texts, total, library, hit_of):
+    question = " ".join(["fee", *words])
+    known = len(library.hits)
+    library.hits += [hit_of(text, f"BIP-{at}") for at, text in enumerate(texts)]
+    stored = {hit.passage.uri: hit.passage.text for hit in library.hits}
+    try:
+        answer = ask(library, question, total)
+    except BudgetError:
+        return
+    finally:
+        del library.hits[known:]
+    assert len(answer.citations) <= MOST_SENTENCES
+    assert answer.refused == (not answer.citations)
+    assert answer.usage.tokens_in + answer.packing.reserve <= total
+    assert answer.refused or count_tokens(answer.text) <= answer.packing.reserve
+    for citation in answer.citations:
+        assert stored[citation.source.uri][citation.start : citation.end] == citation.quote
+
+
+def test_a_number_is_preferred_when_a_number_is_asked_for(library, hit_of):
+    library.hits = [
+        hit_of("The block may hold some gas.\n\nThe block may hold 77 gas.\n\nThe block may hold gas again.")
+    ]
+    (best,) = quotes(library, "How much gas may the block hold?", most=1).quotes
+    assert best.text == "The block may hold 77 gas."
+    (best,) = quotes(library, "May the block hold some gas?", most=1).quotes
+    assert best.text == "The block may hold some gas."
+
+
+def test_short_rows_are_quoted_with_their_head(library, hit_of):
+    table = "| name | cost |\n|---|---|\n| MCOPY | 27 |\n| MLOAD | 3 |"
+    library.hits = [hit_of(f"Costs of opcodes:\n\n{table}\n\nNothing else is said of it here.")]
+    found = quotes(library, "What is the cost of MCOPY and MLOAD?").quotes
+    assert table in [quote.text for quote in found]
+
+
+def test_support_grows_with_what_the_evidence_holds(library):
+    near = quotes(library, "How many bits of entropy has a seed phrase of 24 words?").support
+    far = quotes(library, "Which zodiac sign rules Kyrgyz penguin auctions?").support
+    assert near.enough
+    assert not far.enough
+    assert near.margin > far.margin
+
+
+@pytest.mark.parametrize("name", ["Zanzibar", "BIP9999", "0xdeadbeef"])
+def test_a_name_that_no_source_knows_counts_against_an_answer(library, name):
+    known = quotes(library, "How many bits of entropy has a seed phrase?").support
+    unknown = quotes(library, f"How many bits of entropy has a {name} seed phrase?").support
+    assert known.unnamed == 0
+    assert unknown.unnamed > 0
+    assert unknown.margin < known.margin
