@@ -118,6 +118,11 @@ class Library:
         """In how many passages a stem stands."""
         return self._served(lambda now: now.words.frequency(stem))
 
+    @property
+    def size(self) -> int:
+        """How many passages it holds."""
+        return self._served(lambda now: now.generation.counts["passages"])
+
     def status(self) -> Status:
         """What the library holds."""
         return self._served(lambda now: now.status())
@@ -130,12 +135,11 @@ class Library:
         After an interruption or an error the library is as last published, and every vector that was computed
         is in the cache.
         """
-        with generation.writer_lock(folder):
+        with _full_disk_told(folder), generation.writer_lock(folder):
             writer = Writer(folder, embedder)
             try:
-                with _full_disk_told(folder):
-                    yield writer
-                    writer.publish()
+                yield writer
+                writer.publish()
             finally:
                 writer.close()
 
@@ -325,8 +329,8 @@ def _full_disk_told(folder: Path) -> Iterator[None]:
         if isinstance(error, ChainciteError) or not _FULL.search(str(error)):
             raise
         raise LibraryError(
-            f"the disk of the library at {folder} is full; make room and run the command again: what was published"
-            " is whole, and what was embedded is kept"
+            f"the disk of the library at {folder} is full; make room and run the command again: what was"
+            " published is whole, and what was embedded is kept"
         ) from error
 
 
