@@ -33,9 +33,9 @@ KEPT = 2
 class Generation:
     """One state of a library.
 
-    number: counts from 0, an empty library; tables: the version of each Delta table; files: the sha256 of each
-    data file of the tables; words: the folder of the word index; embedder, dimension: whose vectors these are;
-    chunker: what cut the passages.
+    number: counts from 0, an empty library; tables: the version of each Delta table; files: the sha256 of
+    each data file of the tables; words: the folder of the word index; embedder, dimension: whose vectors
+    these are; chunker: what cut the passages.
     """
 
     number: int
