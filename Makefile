@@ -8,7 +8,7 @@ CHAINCITE := .venv/bin/chaincite --library .demo
 
 demo: .venv/installed
 	rm -rf .demo
-	$(CHAINCITE) ingest papers --manifest sample/MANIFEST.json
+	$(CHAINCITE) ingest papers --manifest evals/data/sample/MANIFEST.json
 	$(CHAINCITE) ask "How does the base fee change when a block is full?"
 	$(CHAINCITE) verify last
 	$(CHAINCITE) ask "Which formula keeps the reserves of a Uniswap pair in balance?"

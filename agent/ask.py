@@ -24,15 +24,6 @@ NEAREST = 3
 """Sources named when the answer is refused."""
 
 
-class Status(Protocol):
-    """What a library says of itself."""
-
-    @property
-    def passages(self) -> int:
-        """How many passages it holds."""
-        ...
-
-
 class Library(extract.Corpus, Protocol):
     """What answering needs of a library."""
 
@@ -41,8 +32,9 @@ class Library(extract.Corpus, Protocol):
         """The number of the generation that it serves."""
         ...
 
-    def status(self) -> Status:
-        """What it holds."""
+    @property
+    def size(self) -> int:
+        """How many passages it holds."""
         ...
 
     def search(self, question: str, k: int = 10, filters: Filters = ...) -> list[Hit]:
@@ -103,7 +95,7 @@ def _quotes(library: Library, question: str, packing: Packing, plan: Budget) -> 
         question,
         packing.sections,
         library,
-        library.status().passages,
+        library.size,
         lambda quotes: plan.count(_text(quotes)) <= plan.reserve,
     )
     if packing.report.items and not packing.sections:

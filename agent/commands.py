@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from agent.verify import Check, Reread
     from index.library import Library
 
+BATCH_RESULTS = 100
+"""Passages for each question of a batch: measures over documents need depth."""
+
 FOUND_WRONG = 1
 FAULT = 2
 
@@ -59,7 +62,15 @@ MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print Markdown
 def search(
     context: typer.Context,
     question: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
-    k: Annotated[int | None, typer.Option("-k", min=1, max=1000, help="How many passages.")] = None,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "-k",
+            min=1,
+            max=1000,
+            help=f"How many passages; else the setting `results`, or {BATCH_RESULTS} with --batch.",
+        ),
+    ] = None,
     kind: KindOption = None,
     source: SourceOption = None,
     author: AuthorOption = None,
@@ -83,17 +94,16 @@ def search(
     """Find the passages that best answer a question."""
     settings: Settings = context.obj
     filters = _filters(kind, source, author, chain, contract, since, until, status)
-    wanted = k or settings.results
     if batch is not None:
         if question is not None:
             raise SettingsError("a question and --batch were both given; give one of them")
-        _search_batch(_library(settings), batch, out, wanted, filters)
+        _search_batch(_library(settings), batch, out, k or BATCH_RESULTS, filters)
         return
     if out is not None:
         raise SettingsError("--out was given without --batch, whose answers it is for")
     asked = _question(question, "search")
     library = _library(settings)
-    hits = library.search(asked, wanted, filters)
+    hits = library.search(asked, k or settings.results, filters)
     if as_json:
         results = [_hit_json(rank, hit) for rank, hit in enumerate(hits, 1)]
         _print_json({"question": asked, "generation": library.generation, "results": results})

@@ -306,7 +306,7 @@ def _figure(value: float | None, unit: str) -> str:
 
 def _default_folder() -> Path:
     corpus = ROOT.parent / "shared" / "corpus"
-    return corpus if corpus.is_dir() else ROOT / "sample"
+    return corpus if corpus.is_dir() else ROOT / "evals" / "data" / "sample"
 
 
 def _require_packages() -> None:
@@ -317,7 +317,8 @@ def _require_packages() -> None:
 
 def run(
     folder: Annotated[
-        Path | None, typer.Argument(help="Papers and proposals; default ../shared/corpus, else sample.")
+        Path | None,
+        typer.Argument(help="Papers and proposals; default ../shared/corpus, else the sample notes."),
     ] = None,
     share: Annotated[float, typer.Option(min=0.001, max=1.0, help="Which part of the files to take.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Chooses the files.")] = 0,

@@ -36,6 +36,7 @@ class Catalogue:
 
     def __init__(self, rows: pa.Table) -> None:
         self._rows = rows.combine_chunks()
+        self._documents: dict[str, Document] = {}
 
     @cached_property
     def uris(self) -> list[str]:
@@ -50,7 +51,9 @@ class Catalogue:
 
     def document(self, uri: str) -> Document:
         """The document of this uri. Raises KeyError when there is none."""
-        return document_from(self._rows.slice(self._place[uri], 1).to_pylist()[0])
+        if uri not in self._documents:
+            self._documents[uri] = document_from(self._rows.slice(self._place[uri], 1).to_pylist()[0])
+        return self._documents[uri]
 
     def places(self, keys: Keys) -> Keys:
         """Where the documents with these keys stand in the order of the uris."""
@@ -64,12 +67,13 @@ class Catalogue:
         mentioned = Counter(name for names, others in mentions for name in others if name not in names)
         counts = [sum(mentioned[name] for name in names) for names in own]
         grown = np.log1p(np.array(counts, np.float32))
-        return grown / max(float(grown.max(initial=0.0)), 1e-9)
+        return np.asarray(grown / max(float(grown.max(initial=0.0)), 1e-9), np.float32)
 
     @cached_property
     def standing(self) -> npt.NDArray[np.float32]:
         """How settled each document is: 1 for final, 0.5 where nothing is known, 0 for a draft or less."""
-        return np.array([STANDING.get((s or "").lower(), 0.0) for s in self._rows["status"].to_pylist()], np.float32)
+        statuses = self._rows["status"].to_pylist()
+        return np.array([STANDING.get((status or "").lower(), 0.0) for status in statuses], np.float32)
 
     def recipes(self) -> Iterator[tuple[str, str]]:
         """Each uri with the recipe that its document was made by."""

@@ -33,7 +33,7 @@ Scores = npt.NDArray[np.float32]
 class Options:
     """How a search ranks. Each weight multiplies a part that lies between 0 and about 1.
 
-    words, vectors: a passage's BM25 and cosine; context: a word in a passage's context against one in its text;
+    words, vectors: a passage's BM25 and cosine; context: a word in its context against one in its text;
     evidence: the document's best passages; whole: BM25 of the whole document; citations, standing: authority;
     per_document: passages of one document at most, 0 for no limit;
     depth: candidates that each index gives before fusion.
@@ -53,7 +53,9 @@ class Options:
 class Ranker:
     """Ranks the passages of one generation."""
 
-    def __init__(self, catalogue: Catalogue, shards: Shards, words: Words, options: Options = Options()) -> None:
+    def __init__(
+        self, catalogue: Catalogue, shards: Shards, words: Words, options: Options = Options()
+    ) -> None:
         self._catalogue = catalogue
         self._shards = shards
         self._words = words
@@ -83,7 +85,8 @@ class Ranker:
         }
         whole = _relative(_looked_up(self._words.documents(terms, depth, documents), of))
         parts |= {
-            "evidence": options.evidence * _evidence(parts["words"] + parts["vectors"], place, len(of))[place],
+            "evidence": options.evidence
+            * _evidence(parts["words"] + parts["vectors"], place, len(of))[place],
             "whole": options.whole * whole[place],
             "citations": options.citations * self._catalogue.citations[found][place],
             "standing": options.standing * self._catalogue.standing[found][place],
@@ -91,7 +94,8 @@ class Ranker:
         total = np.sum(list(parts.values()), axis=0)
         best = _first(np.lexsort((keys, -total)), place, k, options.per_document)
         return [
-            (int(keys[i]), float(total[i]), {name: float(part[i]) for name, part in parts.items()}) for i in best
+            (int(keys[i]), float(total[i]), {name: float(part[i]) for name, part in parts.items()})
+            for i in best
         ]
 
     def _passages_of(self, documents: Keys | None) -> Keys | None:
@@ -118,7 +122,7 @@ def _relative(scores: Scores) -> Scores:
     """
     positive = np.maximum(scores, 0.0)
     best = float(positive.max(initial=0.0))
-    return positive / best if best > 0 else positive
+    return np.asarray(positive / best, np.float32) if best > 0 else positive
 
 
 def _evidence(scores: Scores, place: npt.NDArray[np.intp], documents: int, most: int = 3) -> Scores:
@@ -136,7 +140,9 @@ def _evidence(scores: Scores, place: npt.NDArray[np.intp], documents: int, most:
     return np.bincount(place[order], scores[order] * share, documents).astype(np.float32)
 
 
-def _first(order: npt.NDArray[np.intp], place: npt.NDArray[np.intp], k: int, most: int) -> npt.NDArray[np.intp]:
+def _first(
+    order: npt.NDArray[np.intp], place: npt.NDArray[np.intp], k: int, most: int
+) -> npt.NDArray[np.intp]:
     """The first k of an order, with at most `most` of one document where that is not 0."""
     if not most:
         return order[:k]

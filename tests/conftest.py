@@ -74,9 +74,9 @@ def chaincite() -> Run:
 
 @pytest.fixture(scope="session")
 def sample_library(chaincite: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of the notes in `sample/`. Tests that change it take a copy."""
+    """A library of the sample notes. Tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("sample") / "library"
-    sample = ROOT / "sample"
+    sample = ROOT / "evals" / "data" / "sample"
     ran = chaincite("--library", folder, "ingest", "papers", sample, "--manifest", sample / "MANIFEST.json")
     assert ran.returncode == 0, ran.stderr
     return folder

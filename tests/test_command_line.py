@@ -172,7 +172,7 @@ def test_the_whole_way_reaches_nobody(sample_library: Path, tmp_path: Path, chai
     }
     seen.touch()
     library = tmp_path / "library"
-    note = ROOT / "sample" / "bip-39-mnemonics.md"
+    note = ROOT / "evals" / "data" / "sample" / "bip-39-mnemonics.md"
     for arguments in (
         ["ingest", "papers", note],
         ["search", "how many words has a mnemonic of 256 bits"],

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SAMPLE = ROOT / "sample"
+SAMPLE = ROOT / "evals" / "data" / "sample"
 MANIFEST = json.loads((SAMPLE / "MANIFEST.json").read_text(encoding="utf-8"))
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +56,9 @@ class MemoryLibrary:
     def frequency(self, stem: str) -> int:
         return sum(stem in self.stems(hit.passage.text) for hit in self.hits)
 
-    def status(self) -> SimpleNamespace:
-        return SimpleNamespace(passages=len(self.hits))
+    @property
+    def size(self) -> int:
+        return len(self.hits)
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         rows = np.full((len(texts), 64), 1e-3, np.float32)

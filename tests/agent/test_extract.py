@@ -19,7 +19,7 @@ WORDS = st.lists(
 def quotes(library, question, most=MOST_SENTENCES):
     plan = Budget.plan(question, 600)
     sections = pack(library.search(question, 30), plan).sections
-    return extract(question, sections, library, library.status().passages, lambda quotes: len(quotes) <= most)
+    return extract(question, sections, library, library.size, lambda quotes: len(quotes) <= most)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)

@@ -103,8 +103,8 @@ def test_a_command_that_fails_is_told_with_its_last_words() -> None:
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere holds nothing to read"),
-        (["sample", "--share", "2"], "share"),
-        (["sample", "--out", "nowhere/figures.json"], "is no folder"),
+        (["evals/data/sample", "--share", "2"], "share"),
+        (["evals/data/sample", "--out", "nowhere/figures.json"], "is no folder"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments: list[str], said: str) -> None:
@@ -120,7 +120,7 @@ def test_a_run_on_the_sample_gives_every_figure(tmp_path: Path, monkeypatch: pyt
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
-    ran = bench("sample", "--share", "0.5", "--rounds", "1", "--out", tmp_path / "figures.json")
+    ran = bench("evals/data/sample", "--share", "0.5", "--rounds", "1", "--out", tmp_path / "figures.json")
     assert ran.returncode == 0, ran.stderr
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     rows = {row["measure"]: row for row in figures["rows"]}

@@ -1,4 +1,4 @@
-"""Writes the sample library's PDF and its MANIFEST.json: `python sample/build.py`.
+"""Writes the sample library's PDF and its MANIFEST.json: `python evals/data/sample/build.py`.
 
 The same sources give the same bytes.
 """
