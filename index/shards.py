@@ -25,7 +25,7 @@ from index.errors import LibraryError
 from index.tables import PASSAGES, passage_from, sha256_of, vectors_of
 from index.values import Passage
 
-LARGEST = 65_536
+LARGEST = 32_768
 """Passages in a shard at most: bounds what a writer holds in memory."""
 
 _MEND = "; `chaincite doctor --repair` makes it again from the tables, without embedding anything"
