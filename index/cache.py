@@ -15,7 +15,7 @@ import numpy as np
 from index.embed import Embedder, Vectors
 from index.errors import LibraryError
 
-BATCH = 128
+BATCH = 32
 """Texts embedded between two writes to disk: what a kill can cost at most."""
 
 

@@ -41,6 +41,9 @@ CHECKPOINT = 4096
 ROOM = 3
 """Room on the disk that publishing wants before it begins, times the size of the new rows."""
 
+LEAST_ROOM = 1_000_000
+"""Bytes that must be free for a writer to begin at all."""
+
 _FULL = re.compile("no space left on device|disk is full", re.IGNORECASE)
 
 
@@ -136,6 +139,7 @@ class Library:
         is in the cache.
         """
         with _full_disk_told(folder), generation.writer_lock(folder):
+            _ensure_room(folder, LEAST_ROOM)
             writer = Writer(folder, embedder)
             try:
                 yield writer

@@ -1,0 +1,154 @@
+"""`kill -9` at random moments: nothing is lost, doubled, or embedded twice but for the batch in flight.
+
+KILL_FOLDER names another folder to read, KILL_SECONDS the longest time that an attempt gets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from index import doctor
+from index.cache import BATCH
+from index.embed import MiniLM
+from index.library import Library
+from ingest.chunk import Chunker
+from ingest.fetch import Fetcher
+from ingest.readers import read
+from ingest.sources import find, load
+
+FOLDER = os.environ.get("KILL_FOLDER")
+SECONDS = float(os.environ.get("KILL_SECONDS", "4"))
+CHECKPOINT = 1024 if FOLDER else 256
+KILLS = 20
+
+OBSERVED = """
+import sys
+from hashlib import sha256
+from index import library
+from index.embed import MiniLM
+import chaincite
+log, library.CHECKPOINT, sys.argv = open(sys.argv[1], "a"), int(sys.argv[2]), sys.argv[2:]
+embed = MiniLM.embed
+def observed(self, texts):
+    print(*(sha256(text.encode()).hexdigest() for text in texts), file=log, flush=True)
+    return embed(self, texts)
+MiniLM.embed = observed
+sys.exit(chaincite.main())
+"""
+"""Runs the command line, and notes down each batch of texts before the model sees it."""
+
+
+class Attempts:
+    """Ingestion of one folder, over and over, in processes that are killed."""
+
+    def __init__(self, sources: Path, library: Path, log: Path) -> None:
+        self.sources, self.library, self.log = sources, library, log
+        self.batches: list[list[str]] = []
+        self.in_flight: set[str] = set()
+
+    def start(self, seconds: float) -> bool:
+        """Whether the process had to be killed; one that ends by itself must have succeeded."""
+        self.log.write_text("")
+        command = [sys.executable, "-c", OBSERVED, self.log, str(CHECKPOINT)]
+        with subprocess.Popen(
+            [*command, "--library", self.library, "ingest", "papers", self.sources],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as process:
+            try:
+                _, errors = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            else:
+                assert process.returncode == 0, errors
+        batches = [line.split() for line in self.log.read_text().splitlines()]
+        self.batches += batches
+        killed = process.returncode != 0
+        if killed and batches:
+            self.in_flight |= set(batches[-1])
+        return killed
+
+
+def passages_of(sources: Path) -> dict[str, str]:
+    """What the library should hold: the ids of all passages, with the sha256 of what is embedded."""
+    model = MiniLM()
+    chunker = Chunker(model.tokenizer, model.max_tokens)
+    now = datetime.now(UTC)
+    return {
+        passage.id: hashlib.sha256(passage.indexed_text.encode()).hexdigest()
+        for source in find([str(sources)]).sources
+        for passage in chunker.passages(read(load(source, Fetcher()).body, source, retrieved_at=now))
+    }
+
+
+WORDS = (
+    "gas",
+    "fee",
+    "block",
+    "burn",
+    "validator",
+    "bridge",
+    "oracle",
+    "token",
+    "swap",
+    "pool",
+    "blob",
+    "proof",
+)
+
+
+def write_notes(folder: Path, rng: random.Random) -> None:
+    """Work for about ten seconds; where notes have been written before, all of it anew."""
+    folder.mkdir(exist_ok=True)
+    for at in range(2500):
+        body = "\n\n".join(f"## Part {part}\n\n{' '.join(rng.choices(WORDS, k=15))}." for part in range(4))
+        (folder / f"note-{at:04}.md").write_text(f"# Note {at}\n\n{body}\n")
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_nothing_is_lost_doubled_or_embedded_twice(tmp_path: Path) -> None:
+    rng = random.Random(20240229)
+    sources = Path(FOLDER or tmp_path / "notes")
+    if not FOLDER:
+        write_notes(sources, rng)
+    library = tmp_path / "library"
+    with Library.writer(library):
+        pass
+    attempts = Attempts(sources, library, tmp_path / "log")
+    generations = [0]
+    while len(generations) <= KILLS:
+        if not attempts.start(rng.uniform(0.3, 1) * SECONDS):
+            assert not FOLDER, "no work was left; give an attempt less time"
+            write_notes(sources, rng)
+            continue
+        assert list(doctor.faults(library)) == []
+        generations.append(Library(library).generation)
+    assert generations == sorted(generations)
+    assert generations[-1] > 0, "no attempt reached a checkpoint; give it more time"
+    assert not attempts.start(3600)
+    assert list(doctor.faults(library)) == []
+
+    wanted = passages_of(sources)
+    reader = Library(library)
+    held = [passage.id for document in reader.documents() for passage in reader.passages(document.uri)]
+    assert sorted(held) == sorted(wanted)
+    seen = Counter(text for batch in attempts.batches for text in batch)
+    assert seen.keys() >= set(wanted.values())
+    again = {text for text, times in seen.items() if times > 1}
+    assert again <= attempts.in_flight
+    assert max(map(len, attempts.batches)) <= BATCH
+    print(
+        f"{KILLS} kills, {len(held)} passages, {len(seen)} texts, {seen.total() - len(seen)} embedded again,"
+        f" {generations[-1]} generations before the last attempt, {reader.generation} in the end"
+    )
+    assert not attempts.start(3600)
+    assert Counter(text for batch in attempts.batches for text in batch) == seen
