@@ -39,13 +39,13 @@ class Options:
     depth: candidates that each index gives before fusion.
     """
 
-    words: float = 0.4
-    vectors: float = 0.6
+    words: float = 0.35
+    vectors: float = 0.65
     context: float = 0.5
-    evidence: float = 0.2
+    evidence: float = 0.3
     whole: float = 0.5
     citations: float = 0.3
-    standing: float = 0.1
+    standing: float = 0.2
     per_document: int = 0
     depth: int = 400
 
