@@ -20,6 +20,7 @@ from typer.main import get_command
 
 from agent.commands import add_verify
 from agent.commands import commands as agent_commands
+from evals.commands import commands as eval_commands
 from index.errors import ChainciteError
 from index.settings import Settings
 from index.values import Reading, SourceRef
@@ -91,6 +92,7 @@ def _rereading(settings: Settings) -> Callable[[SourceRef], Reading]:
 app.add_typer(ingest_commands)
 add_verify(_rereading)
 app.add_typer(agent_commands)
+app.add_typer(eval_commands)
 
 
 def commands_under(group: TyperGroup, path: str = "") -> Iterator[tuple[str, Any]]:

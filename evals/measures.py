@@ -89,11 +89,16 @@ def ranking(
 
     top = max((grade for of in grades.values() for grade in of.values()), default=0)
     scored = {
-        one: {item: float(len(items) - at) for at, item in enumerate(items)} for one, items in ranked.items()
+        one: {item: float(len(items) - at) for at, item in enumerate(items)}
+        for one, items in ranked.items()
+        if items
     }
-    computed = ir_measures.iter_calc(_ranking_measures(ks, top), grades, scored) if grades else ()
-    for metric in computed:
-        yield metric.query_id, str(metric.measure), float(metric.value)
+    for wanted in _ranking_measures(ks, top):
+        computed = ir_measures.iter_calc(wanted, grades, scored) if grades else ()
+        values = {(metric.query_id, metric.measure): float(metric.value) for metric in computed}
+        for one in grades:
+            for measure in wanted:
+                yield one, str(measure), values.get((one, measure), 0.0)
     for one, of in grades.items():
         relevant = {item for item, grade in of.items() if grade > 0}
         for k in ks:
@@ -101,15 +106,19 @@ def ranking(
             yield one, f"cP@{k}", found / min(k, len(relevant)) if relevant else 0.0
 
 
-def _ranking_measures(ks: Sequence[int], top: int) -> list[Measure]:
-    """The measures at each cutoff; with grades above 1 also those that heed them."""
+def _ranking_measures(ks: Sequence[int], top: int) -> list[list[Measure]]:
+    """The measures at each cutoff; with grades above 1 also those that heed them.
+
+    nDCG with gains of its own is asked for apart: in one call with plain nDCG, ir-measures 0.4 may compute
+    one with the gains of the other, as the order of a set happens to fall.
+    """
     from ir_measures import AP, RR, Judged, P, R, Success, nDCG
 
-    chosen = [AP, *(family @ k for k in ks for family in (nDCG, P, R, RR, Success, Judged))]
-    if top > 1:
-        steep = nDCG(gains={grade: 2**grade - 1 for grade in range(1, top + 1)})
-        chosen += [family @ k for k in ks for family in (steep, R(rel=top), RR(rel=top))]
-    return chosen
+    plain = [AP, *(family @ k for k in ks for family in (nDCG, P, R, RR, Success, Judged))]
+    if top < 2:
+        return [plain]
+    steep = nDCG(gains={grade: 2**grade - 1 for grade in range(1, top + 1)})
+    return [plain + [family @ k for k in ks for family in (R(rel=top), RR(rel=top))], [steep @ k for k in ks]]
 
 
 def _passage_grades(question: Question, result: Result) -> dict[str, int]:

@@ -272,7 +272,7 @@ def prompts() -> dict[str, str]:
 def _fitting(plan: Plan, passages: int) -> Plan:
     """The plan with a depth that the library has. Raises SettingsError where it asks for more."""
     depth = plan.depth or max(min(DEPTH, passages), *plan.ks)
-    for what, asked in (("--depth", depth), ("--k", max(plan.ks))):
+    for what, asked in (("--k", max(plan.ks)), ("--depth", depth)):
         if asked > passages:
             raise SettingsError(
                 f"{what} {asked} is more than the library's {passages} passages; ask for at most {passages}"

@@ -45,7 +45,7 @@ class Plan:
     dataset: Path
     library: Path
     embedder: str
-    options: Mapping[str, float]
+    options: Mapping[str, int | float]
     ks: tuple[int, ...]
     budgets: tuple[int, ...]
     budget: int

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.present import one_line
+from agent.present import console, one_line
 from evals.compare import Change, Comparison, moved
 from evals.datasets import Question
 from evals.runs import Run
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
     from rich.table import Table
+
+ANSWERS = ("citation", "must_contain", "refusal", "tokens", "cost")
+"""How the names of measures of answers begin."""
+
+PIPED = 120
+"""Columns where there is no terminal to ask."""
 
 LISTED = 5
 """Documents of a ranked list that are shown."""
+
+
+def wide_console() -> Console:
+    """Where tables are printed: as wide as the terminal, or wide enough for all columns."""
+    out = console()
+    if not out.is_terminal:
+        out.width = PIPED
+    return out
 
 
 def run_row(run: Run) -> dict[str, Any]:
@@ -42,15 +56,18 @@ def run_list(runs: Sequence[Run]) -> Table:
     return table
 
 
-def summary_table(run: Run, measures: Sequence[str]) -> Table:
-    """The means by kind."""
-    table = _table("kind", "n", *map(_heading, measures))
-    for summary in sorted(run.summaries, key=lambda one: one.kind == "all"):
-        values = (summary.measures.get(measure) for measure in measures)
-        table.add_row(
-            summary.kind, str(summary.questions), *("" if v is None else f"{v:.3f}" for v in values)
-        )
-    return table
+def summary_tables(run: Run, measures: Sequence[str]) -> Iterator[Table]:
+    """The means by kind: first those of retrieval, then those of answers."""
+    of_answers = [measure for measure in measures if measure.startswith(ANSWERS)]
+    for some in ([measure for measure in measures if measure not in of_answers], of_answers):
+        table = _table("kind", "n", *map(_heading, some))
+        for summary in sorted(run.summaries, key=lambda one: one.kind == "all"):
+            values = [summary.measures.get(measure) for measure in some]
+            cells = ("" if value is None else f"{value:.3f}" for value in values)
+            if any(value is not None for value in values):
+                table.add_row(summary.kind, str(summary.questions), *cells)
+        if table.row_count:
+            yield table
 
 
 def figures(run: Run) -> Iterator[str]:
@@ -173,7 +190,7 @@ def _table(*headings: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", min_width=max(map(len, heading.split("\n"))))
     return table
 
 
