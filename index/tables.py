@@ -127,12 +127,12 @@ class Tables:
     def documents(self, version: int) -> pa.Table:
         """All rows of the documents table, ordered by uri."""
         with _reading():
-            return self._table("documents", version).to_pyarrow_table().cast(DOCUMENTS).sort_by("uri")
+            return self._dataset("documents", version).to_table().cast(DOCUMENTS).sort_by("uri")
 
     def passages(self, version: int) -> Iterator[pa.RecordBatch]:
         """The rows of the passages table, vectors included, a batch at a time."""
         with _reading():
-            dataset = self._table("passages", version).to_pyarrow_dataset()
+            dataset = self._dataset("passages", version)
             for batch in dataset.to_batches(batch_size=4096, batch_readahead=1, fragment_readahead=1):
                 if batch.num_rows:
                     yield batch.cast(_WITH_VECTOR)
@@ -143,7 +143,7 @@ class Tables:
 
         with _reading(), duckdb.connect() as connection:
             for name, version in versions.items():
-                connection.register(name, self._table(name, version).to_pyarrow_dataset())
+                connection.register(name, self._dataset(name, version))
             return connection.execute(sql).fetchall()
 
     def vacuum(self) -> None:
@@ -153,12 +153,8 @@ class Tables:
 
     def digests(self, versions: Mapping[str, int], known: Mapping[str, str]) -> dict[str, str]:
         """The sha256 of each data file of these versions by its path in the folder; `known` is not read."""
-        files = [
-            f"{name}/{Path(uri).name}"
-            for name, version in versions.items()
-            for uri in self._table(name, version).file_uris()
-        ]
-        return {file: known.get(file) or sha256_of(self.folder / file) for file in sorted(files)}
+        files = [file for name, version in versions.items() for file in self._files(name, version)]
+        return {file: known.get(file) or sha256_of(self.folder / file) for file in files}
 
     def damaged(self, digests: Mapping[str, str]) -> list[str]:
         """The files that are missing, or are not what they were when `digests` was taken."""
@@ -167,6 +163,20 @@ class Tables:
             for file, digest in digests.items()
             if not (self.folder / file).is_file() or sha256_of(self.folder / file) != digest
         ]
+
+    def _files(self, name: str, version: int) -> list[str]:
+        return sorted(f"{name}/{Path(uri).name}" for uri in self._table(name, version).file_uris())
+
+    def _dataset(self, name: str, version: int) -> Any:
+        """A version's rows, read by Arrow itself.
+
+        Delta's own dataset reads through Python, which aborts the process when an Arrow thread frees the last
+        buffer while the interpreter ends.
+        """
+        import pyarrow.dataset
+
+        files = [str(self.folder / file) for file in self._files(name, version)]
+        return pyarrow.dataset.dataset(files or _SCHEMAS[name].empty_table(), schema=_SCHEMAS[name])
 
     def _table(self, name: str, version: int | None = None) -> DeltaTable:
         from deltalake import DeltaTable
