@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from evals.datasets import Question
     from evals.runs import Plan, Run, Runs
 
+KS, BUDGETS = "1,3,5,10", "1000,2000,4000"
 REGRESSION = 1
 DIFFERS = 1
 
@@ -50,8 +52,8 @@ def run_command(
         list[str] | None,
         typer.Option("--set", metavar="search.OPTION=VALUE", help="Search option; may be repeated."),
     ] = None,
-    k: Annotated[str, typer.Option("--k", help="Cutoffs, rising.")] = "1,3,5,10",
-    budgets: Annotated[str, typer.Option("--budgets", help="Token budgets, rising.")] = "1000,2000,4000",
+    k: Annotated[str, typer.Option("--k", help="Cutoffs, rising.")] = KS,
+    budgets: Annotated[str, typer.Option("--budgets", help="Token budgets, rising.")] = BUDGETS,
     depth: Annotated[
         int | None, typer.Option("--depth", min=1, help="Passages retrieved (default: 100).")
     ] = None,
@@ -80,10 +82,8 @@ def run_command(
     With --again, exit status 1 when the results are not those of the first time.
     """
     from evals.runner import as_mapping, options
-    from evals.runs import Plan
 
-    settings: Settings = context.obj
-    store = _runs(settings, runs)
+    store = _runs(context.obj, runs)
     if again is not None:
         if dataset is not None:
             raise SettingsError("DATASET and --again were both given; give one of them")
@@ -91,14 +91,11 @@ def run_command(
         return
     if dataset is None:
         raise SettingsError("no DATASET was given; name a .jsonl file or a BEIR folder, or use --again RUN")
-    plan = Plan(
-        dataset=dataset.absolute(),
-        library=settings.library,
-        embedder=settings.embedder,
+    plan = replace(
+        _plan(context.obj, dataset.absolute()),
         options=as_mapping(options(assignments or [])),
         ks=_rising("--k", k),
         budgets=_rising("--budgets", budgets),
-        budget=settings.budget,
         split=split,
         without=tuple(without or ()),
         judgments=judgments.absolute() if judgments else None,
@@ -106,8 +103,7 @@ def run_command(
         answers=answers,
         allow_missing=allow_missing,
     )
-    run = _made(plan, store, name)
-    _show_run(run)
+    _show_run(_made(plan, store, name))
 
 
 @evaluation.command("list")
@@ -152,7 +148,7 @@ def show_command(
         return
     _show_run(run, measure)
     if worst:
-        chosen = _measures(run, measure)[0]
+        chosen = run.measures(measure or ())[0]
         out = wide_console()
         for line in worst_questions(run, _questions(run), chosen, worst):
             out.print(line)
@@ -172,7 +168,7 @@ def compare_command(
     from evals.tables import comparison_table, moved_questions, wide_console
 
     base, *others = _several(context.obj, runs, names)
-    measures = _measures(base, measure)
+    measures = base.measures(measure or ())
     found = compare(base, others, measures)
     if as_json:
         _print_json([asdict(one) for one in found])
@@ -200,7 +196,7 @@ def gate_command(
 
     base, run = _several(context.obj, runs, [baseline, name])
     fallen = False
-    for one in compare(base, [run], _measures(base, measure)):
+    for one in compare(base, [run], base.measures(measure or ())):
         fell = -one.difference.mean > max_drop + 1e-12
         fallen = fallen or fell
         verdict = "FELL" if fell else "ok"
@@ -264,6 +260,8 @@ def review_command(
     """Judge results that nobody has judged: 0, 1 or 2, s to skip, u to undo, q to stop."""
     from evals.review import review
 
+    if not sys.stdin.isatty():
+        raise SettingsError("a review asks a person for keys; run it in a terminal")
     run = _runs(context.obj, runs).open(name)
     dataset = run.record.plan.dataset
     file = out or dataset.with_name(f"{dataset.stem}.judgments.jsonl")
@@ -283,13 +281,32 @@ def grid_command(
     from evals.tables import grid_table, wide_console
 
     store = _runs(context.obj, runs)
-    made = [_made(plan, store, f"{grid.stem}-{label}") for label, plan in plans(grid, context.obj)]
-    measures = _measures(made[0], None)
+    wanted = {f"{grid.stem}-{label}": plan for label, plan in plans(grid, _plan(context.obj, grid))}
+    for name in wanted:
+        store.check_name(name)
+    made = [_made(plan, store, name) for name, plan in wanted.items()]
+    measures = made[0].measures()
     found = compare(made[0], made[1:], measures)
     if as_json:
         _print_json([asdict(one) for one in found])
     else:
         wide_console().print(grid_table(made, measures, found))
+
+
+def _plan(settings: Settings, dataset: Path) -> Plan:
+    """What a run of a dataset is where nothing else is asked for."""
+    from evals.runner import as_mapping, options
+    from evals.runs import Plan
+
+    return Plan(
+        dataset=dataset,
+        library=settings.library,
+        embedder=settings.embedder,
+        options=as_mapping(options([])),
+        ks=_rising("--k", KS),
+        budgets=_rising("--budgets", BUDGETS),
+        budget=settings.budget,
+    )
 
 
 def _runs(settings: Settings, folder: Path | None) -> Runs:
@@ -347,26 +364,10 @@ def _show_run(run: Run, measure: list[str] | None = None) -> None:
 
     out = wide_console()
     if any(run.scores.values()):
-        for table in summary_tables(run, _measures(run, measure)):
+        for table in summary_tables(run, run.measures(measure or ())):
             out.print(table)
     for line in figures(run):
         out.print(line)
-
-
-def _measures(run: Run, names: list[str] | None) -> list[str]:
-    """The measures by these names, or the headline ones. Raises SettingsError for what the run has not."""
-    from evals.measures import headline
-
-    known = list(dict.fromkeys(name for scores in run.scores.values() for name in scores))
-    plan = run.record.plan
-    budget = 2000 if 2000 in plan.budgets else plan.budgets[-1]
-    chosen = names or headline(known, plan.ks[-1], budget)
-    for name in chosen:
-        if name not in known:
-            raise SettingsError(f"--measure {name!r} is not in {run.name}; known are {', '.join(known)}")
-    if not chosen:
-        raise SettingsError(f"{run.name} has no measures, since {run.record.dataset} judges nothing")
-    return chosen
 
 
 def _rising(what: str, text: str) -> tuple[int, ...]:

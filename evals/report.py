@@ -9,7 +9,7 @@ from pathlib import Path
 from evals import plots
 from evals.compare import Comparison, compare, interval
 from evals.datasets import Question
-from evals.measures import Scores, headline
+from evals.measures import Scores
 from evals.runs import Run
 from evals.tables import ANSWERS, figures
 from index.errors import SettingsError
@@ -48,8 +48,13 @@ def render(runs: Sequence[Run], questions: Mapping[str, Sequence[Question]]) -> 
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     first = runs[0]
-    measures = _measures(first)
+    measures = first.measures()
     retrieval = [measure for measure in measures if not measure.startswith(ANSWERS)]
+    if not retrieval:
+        raise SettingsError(
+            f"{first.name} measures no retrieval, since its dataset names no relevant document"
+        )
+    answers = [measure for measure in measures if measure not in retrieval]
     comparison = compare(first, runs[1:], measures)
     every = first.summaries[0]
     template = Environment(
@@ -64,21 +69,11 @@ def render(runs: Sequence[Run], questions: Mapping[str, Sequence[Question]]) -> 
         means=_means(runs, measures),
         comparison=_comparison(comparison),
         plots=plots.draw(runs, questions, retrieval[0]),
-        by_kind={run.name: _by_kind(run, measures) for run in runs},
+        by_kind={run.name: [_by_kind(run, some) for some in (retrieval, answers) if some] for run in runs},
         figures={run.name: list(figures(run))[:-1] for run in runs},
         worst={run.name: _worst(run, questions[run.name], measures[0]) for run in runs},
         made_with={run.name: _made_with(run) for run in runs},
     )
-
-
-def _measures(run: Run) -> list[str]:
-    known = dict.fromkeys(name for scores in run.scores.values() for name in scores)
-    plan = run.record.plan
-    budget = 2000 if 2000 in plan.budgets else plan.budgets[-1]
-    chosen = headline(known, plan.ks[-1], budget)
-    if not any(not measure.startswith(ANSWERS) for measure in chosen):
-        raise SettingsError(f"{run.name} has no measures of retrieval, since its dataset judges nothing")
-    return chosen
 
 
 def _means(runs: Sequence[Run], measures: Sequence[str]) -> Table:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata, resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.beir import CORPORA, build
@@ -33,6 +34,7 @@ DEPTH = 100
 """Passages retrieved for a question, where nothing else is asked for and the library has as many."""
 
 PACKAGES = ("chaincite", "faiss-cpu", "ir-measures", "numpy", "openvino", "tantivy")
+OWN = ("agent", "index", "ingest", "evals")
 NAMED = 5
 """Missing documents named in a message."""
 
@@ -111,7 +113,7 @@ def execute(plan: Plan, progress: Callable[[int, int], None] = lambda _done, _of
         model=status.embedder,
         chunker=status.chunker,
         prompts=prompts(),
-        versions={"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+        versions=versions(),
         machine={
             "system": platform.platform(),
             "processor": platform.machine(),
@@ -267,6 +269,16 @@ def prompts() -> dict[str, str]:
     """The sha256 of each prompt template by its name."""
     files = (file for file in resources.files("prompts").iterdir() if file.name.endswith((".md", ".toml")))
     return {file.name: _digest(file.read_bytes()) for file in sorted(files, key=lambda file: file.name)}
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and the packages that rank and measure; `code`: a digest of chaincite's own."""
+    digest = hashlib.sha256()
+    for package in OWN:
+        for file in sorted(Path(str(resources.files(package))).rglob("*.py")):
+            digest.update(file.read_bytes())
+    found = {name: metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found, "code": digest.hexdigest()[:12]}
 
 
 def _fitting(plan: Plan, passages: int) -> Plan:

@@ -20,7 +20,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from evals.measures import Scores, Summary
+from evals.measures import Scores, Summary, headline
 from evals.results import Ranked, Result
 from index.errors import LibraryError, SettingsError
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Valid = TypeVar("Valid")
+
+USUAL_BUDGET = 2000
+"""Tokens of the budget that tables show, where a run has it."""
 
 RECORD, RESULTS, MEASURES, TIMES = "run.json", "results.jsonl", "measures.json", "times.json"
 
@@ -103,6 +106,22 @@ class Run:
         """What came of each question, by its id."""
         lines = self._read(RESULTS).splitlines()
         return {result.id: result for result in map(self._result, lines)}
+
+    def measures(self, names: Sequence[str] = ()) -> list[str]:
+        """These names of measures, or the few that a table shows.
+
+        Raises SettingsError for a measure that the run has not, or when it has none.
+        """
+        known = list(dict.fromkeys(name for scores in self.scores.values() for name in scores))
+        plan = self.record.plan
+        budget = USUAL_BUDGET if USUAL_BUDGET in plan.budgets else plan.budgets[-1]
+        chosen = list(names) or headline(known, plan.ks[-1], budget)
+        for name in chosen:
+            if name not in known:
+                raise SettingsError(f"--measure {name!r} is not in {self.name}; known are {', '.join(known)}")
+        if not chosen:
+            raise SettingsError(f"{self.name} has no measures, since {self.record.dataset} judges nothing")
+        return chosen
 
     def documents(self, question: str) -> list[str]:
         """The paths of a question's documents, best first, each once."""
@@ -183,7 +202,9 @@ class Runs:
         if not re.fullmatch(r"\w[\w.+=,-]*", name):
             raise SettingsError(f"--name {name!r} is no name; use letters, digits and . _ - + = ,")
         if (self.folder / name).exists():
-            raise SettingsError(f"a run {name!r} is in {self.folder} already; choose another --name")
+            raise SettingsError(
+                f"a run {name!r} is in {self.folder} already; choose another --name, or remove it"
+            )
 
     def save(
         self,
