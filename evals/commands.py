@@ -164,11 +164,11 @@ def compare_command(
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs with the first one, question by question: intervals, tests, and what moved most."""
-    from evals.compare import compare
+    from evals.compare import compare, shared
     from evals.tables import comparison_table, moved_questions, wide_console
 
     base, *others = _several(context.obj, runs, names)
-    measures = base.measures(measure or ())
+    measures = base.measures(measure) if measure else shared([base, *others])
     found = compare(base, others, measures)
     if as_json:
         _print_json([asdict(one) for one in found])

@@ -99,6 +99,12 @@ def compare(base: Run, others: Sequence[Run], measures: Sequence[str]) -> list[C
     return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
 
 
+def shared(runs: Sequence[Run]) -> list[str]:
+    """The measures that tables show of the first run and that all runs have."""
+    known = [{name for scores in run.scores.values() for name in scores} for run in runs]
+    return [measure for measure in runs[0].measures() if all(measure in names for names in known)]
+
+
 def paired(
     base: Mapping[str, Scores], other: Mapping[str, Scores], measure: str
 ) -> dict[str, tuple[float, float]]:

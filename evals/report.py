@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evals import plots
-from evals.compare import Comparison, compare, interval
+from evals.compare import Comparison, compare, interval, shared
 from evals.datasets import Question
 from evals.measures import Scores
 from evals.runs import Run
@@ -55,7 +55,7 @@ def render(runs: Sequence[Run], questions: Mapping[str, Sequence[Question]]) -> 
             f"{first.name} measures no retrieval, since its dataset names no relevant document"
         )
     answers = [measure for measure in measures if measure not in retrieval]
-    comparison = compare(first, runs[1:], measures)
+    comparison = compare(first, runs[1:], shared(runs))
     every = first.summaries[0]
     template = Environment(
         loader=PackageLoader("evals"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
