@@ -115,7 +115,8 @@ class Support:
         The weights are a logistic fit of a hundred judged questions, asked with and without the documents
         that answer them, and of some that have no answer.
         """
-        return 1.75 * self.closeness + 2.49 * self.covered + 1.33 * self.information - 2.6 * self.unnamed - 3.88
+        known = 1.75 * self.closeness + 2.49 * self.covered + 1.33 * self.information
+        return known - 2.6 * self.unnamed - 3.88
 
     @property
     def enough(self) -> bool:

