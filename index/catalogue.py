@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -14,7 +13,6 @@ import pyarrow.compute as pc
 
 from index.tables import document_from, document_key
 from index.values import Document, Filters
-from index.words import designations
 
 STANDING = {
     "final": 1.0,
@@ -58,16 +56,6 @@ class Catalogue:
     def places(self, keys: Keys) -> Keys:
         """Where the documents with these keys stand in the order of the uris."""
         return self._order[np.searchsorted(self._sorted, keys)]
-
-    @cached_property
-    def citations(self) -> npt.NDArray[np.float32]:
-        """How much the other documents mention each one: log(1 + number of them), the most mentioned 1."""
-        own = [designations(number or "") for number in self._rows["number"].to_pylist()]
-        mentions = zip(own, self._rows["mentions"].to_pylist(), strict=True)
-        mentioned = Counter(name for names, others in mentions for name in others if name not in names)
-        counts = [sum(mentioned[name] for name in names) for names in own]
-        grown = np.log1p(np.array(counts, np.float32))
-        return np.asarray(grown / max(float(grown.max(initial=0.0)), 1e-9), np.float32)
 
     @cached_property
     def standing(self) -> npt.NDArray[np.float32]:

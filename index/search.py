@@ -6,7 +6,7 @@ A passage's score is the sum of
   Bruch, Gai and Ingber 2023, An Analysis of Fusion Functions for Hybrid Retrieval);
 - evidence for its document: the sum of the document's best passages, each counting half of the one before;
 - the BM25 score of its whole document;
-- its document's authority: how much other documents mention it, and how settled its status is.
+- its document's authority: how settled its status is.
 
 Filters hold inside every search, never after.
 """
@@ -34,7 +34,7 @@ class Options:
     """How a search ranks. Each weight multiplies a part that lies between 0 and about 1.
 
     words, vectors: a passage's BM25 and cosine; context: a word in its context against one in its text;
-    evidence: the document's best passages; whole: BM25 of the whole document; citations, standing: authority;
+    evidence: the document's best passages; whole: BM25 of the whole document; standing: how settled it is;
     per_document: passages of one document at most, 0 for no limit;
     depth: candidates that each index gives before fusion.
     """
@@ -44,7 +44,6 @@ class Options:
     context: float = 0.5
     evidence: float = 0.3
     whole: float = 0.5
-    citations: float = 0.3
     standing: float = 0.2
     per_document: int = 0
     depth: int = 400
@@ -88,7 +87,6 @@ class Ranker:
             "evidence": options.evidence
             * _evidence(parts["words"] + parts["vectors"], place, len(of))[place],
             "whole": options.whole * whole[place],
-            "citations": options.citations * self._catalogue.citations[found][place],
             "standing": options.standing * self._catalogue.standing[found][place],
         }
         total = np.sum(list(parts.values()), axis=0)

@@ -43,7 +43,6 @@ DOCUMENTS = pa.schema(
         ("status", pa.string()),
         ("category", pa.string()),
         ("requires", _STRINGS),
-        ("mentions", _STRINGS),
         ("chain", pa.string()),
         ("contracts", _STRINGS),
         ("licence", pa.string()),
@@ -222,7 +221,7 @@ def document_rows(documents: Sequence[tuple[Document, str]]) -> pa.Table:
 def document_from(row: Mapping[str, Any]) -> Document:
     """A row of `DOCUMENTS` as a value."""
     values = {field.name: row[field.name] for field in fields(Document)}
-    lists = {name: tuple(row[name]) for name in ("authors", "requires", "mentions", "contracts")}
+    lists = {name: tuple(row[name]) for name in ("authors", "requires", "contracts")}
     return Document(**{**values, **lists, "kind": Kind(row["kind"])})
 
 

@@ -29,9 +29,8 @@ class Document:
     path: the short name a person knows it by (its path in a manifest, or the path given).
     location: where its bytes are read again: a local path or a URL.
     sha256: hex digest of the source's bytes.
-    published_at, updated_at: dates the source itself states; retrieved_at: when it was read (UTC).
-    number: its designation, such as `EIP-1559`; requires: designations that it builds on;
-    mentions: the designations in its text, as index terms (`eip1559`).
+    published_at: the date the source itself states; retrieved_at: when it was read (UTC).
+    number: its designation, such as `EIP-1559`; requires: designations that it builds on.
     chain: CAIP-2 id; contracts: addresses (lower case) or CAIP-10 ids.
     etag, last_modified: validators of the last HTTP answer, for conditional requests.
     """
@@ -51,7 +50,6 @@ class Document:
     status: str | None = None
     category: str | None = None
     requires: tuple[str, ...] = ()
-    mentions: tuple[str, ...] = ()
     chain: str | None = None
     contracts: tuple[str, ...] = ()
     licence: str | None = None

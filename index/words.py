@@ -93,15 +93,6 @@ def _hexadecimal(digits: str) -> Iterator[str]:
         yield "0x" + digits[26:]
 
 
-def designations(text: str) -> tuple[str, ...]:
-    """The proposals that a text names, as terms, sorted.
-
-    >>> designations("ERC-20 tokens, see EIP-712 and BIP 39.")
-    ('bip39', 'eip20', 'eip712')
-    """
-    return tuple(sorted({_forms(match.group())[0] for match in _DESIGNATION.finditer(text)}))
-
-
 def query_terms(question: str) -> list[str]:
     """The distinct terms of a question that can tell passages apart; all of them where none can."""
     found = list(dict.fromkeys(terms(question)))

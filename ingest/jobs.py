@@ -12,7 +12,6 @@ from functools import partial
 from index.errors import Gone, SourceError, Unreachable
 from index.library import Writer
 from index.values import Document, Reading, SourceRef
-from index.words import designations
 from ingest import readers
 from ingest.chunk import Chunker
 from ingest.fetch import Fetcher
@@ -127,7 +126,6 @@ class Job:
         )
         document = replace(
             reading.document,
-            mentions=designations(reading.text),
             etag=fetched.etag,
             last_modified=fetched.last_modified,
         )

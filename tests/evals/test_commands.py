@@ -250,6 +250,12 @@ def test_questions_alone_give_lists_to_watch_for_drift(sample_run: Run, tmp_path
         run.measures()
 
 
+def test_a_wrong_measure_names_the_nearest(sample_run: Run) -> None:
+    with pytest.raises(SettingsError, match="did you mean 'documents/nDCG@10'"):
+        sample_run.measures(["nDCG@10"])
+    assert sample_run.measures(["passages/AP"]) == ["passages/AP"]
+
+
 def _faults() -> Iterator[tuple[list[str], str]]:
     yield ["run", "nowhere.jsonl"], "cannot be read"
     yield ["run"], "no DATASET"

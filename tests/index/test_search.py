@@ -29,7 +29,7 @@ SUBJECTS = (
 )
 STATUSES = ("Final", "Draft", "Stagnant", None, "Review")
 QUESTION = "How is the blob gas base fee of EIP-3 set?"
-WEIGHTS = ("words", "vectors", "evidence", "whole", "citations", "standing")
+WEIGHTS = ("words", "vectors", "evidence", "whole", "standing")
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,10 @@ def library(tmp_path_factory: pytest.TempPathFactory, make: Make) -> Library:
                 f"The {chance.choice(SUBJECTS)} of rule {number} depends on the {chance.choice(SUBJECTS)}. "
                 for _ in range(chance.randint(1, 6))
             ]
-            others = tuple(sorted({f"eip{chance.randint(0, 6)}" for _ in range(2)}))
             known = {
                 "title": f"EIP-{number}: on the {chance.choice(SUBJECTS)}",
                 "number": f"EIP-{number}",
                 "status": STATUSES[number % 5],
-                "mentions": others,
             }
             writer.add(*make(f"https://example.org/{number}", texts, **known))
     return Library(folder)
@@ -76,20 +74,12 @@ def test_each_part_is_what_its_definition_says(library: Library) -> None:
     assert max(hit.parts["words"] for hit in hits) == pytest.approx(options.words)
 
     held: dict[str, list[float]] = {}
-    mentions: dict[str, int] = {}
-    for document in library.documents():
-        own = (document.number or "").lower().replace("-", "")
-        for name in document.mentions:
-            mentions[name] = mentions.get(name, 0) + (name != own)
-    most = max(np.log1p(count) for count in mentions.values())
     for hit in sorted(hits, key=lambda hit: -(hit.parts["words"] + hit.parts["vectors"])):
         held.setdefault(hit.document.uri, []).append(hit.parts["words"] + hit.parts["vectors"])
     for hit in hits:
         best = held[hit.document.uri][:3]
         evidence = sum(score / 2**rank for rank, score in enumerate(best))
         assert hit.parts["evidence"] == pytest.approx(options.evidence * evidence, abs=1e-5)
-        count = mentions.get((hit.document.number or "").lower().replace("-", ""), 0)
-        assert hit.parts["citations"] == pytest.approx(options.citations * np.log1p(count) / most, abs=1e-5)
         settled = {"Final": 1.0, None: 0.5, "Review": 0.5}.get(hit.document.status, 0.0)
         assert hit.parts["standing"] == pytest.approx(options.standing * settled)
 
