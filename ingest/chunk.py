@@ -62,9 +62,6 @@ class Chunker:
 
     tokenizer: the model's own, without truncation; max_tokens: what the model reads of a text, its special
     tokens included.
-
-    >>> Chunker(tokenizer, 256).passages(reading)        # doctest: +SKIP
-    (Passage(...), ...)
     """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:

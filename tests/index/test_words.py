@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from index import words
 from index.tables import document_key
-from index.words import Words, WordWriter, designations, query_terms, terms
+from index.words import Words, WordWriter, query_terms, terms
 
 ADDRESS = "0x68b3465833fb72A70ecDF485E0e4C7bD8665Fc45"
 TOPIC = "0x000000000000000000000000" + ADDRESS[2:].lower()
@@ -95,7 +95,6 @@ def test_terms_are_lower_case_words_of_any_text(text: str) -> None:
     found = terms(text)
     assert all(term and not term.isspace() and term == term.lower() for term in found)
     assert set(query_terms(text)) <= set(found)
-    assert set(designations(text)) <= set(found)
 
 
 letters = st.sampled_from(["gas", "fee", "burn", "block", "base", "chain", "miner"])
