@@ -142,7 +142,7 @@ def show_answer(answer: Answer, out: Console) -> None:
     packed = sum(item.verdict == "kept" for item in answer.packing.items)
     out.print(
         Text(
-            f"\nanswer {answer.id} · {packed} passages · "
+            f"\nanswer {answer.id} · {packed} {'passage' if packed == 1 else 'passages'} · "
             f"{answer.usage.tokens_in} of {answer.packing.budget} tokens · {answer.usage.seconds:.1f} s",
             style="dim",
         )
