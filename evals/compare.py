@@ -66,11 +66,14 @@ class Change:
 def check_same_questions(base: Run, other: Run) -> None:
     """Raises SettingsError when two runs are not over the same questions, judged the same way."""
     one, two = base.record, other.record
-    if (one.dataset_sha256, one.judgments) != (two.dataset_sha256, two.judgments):
+    if one.dataset_sha256 != two.dataset_sha256:
         raise SettingsError(
             f"{other.name} belongs to another dataset ({two.dataset}, {two.dataset_sha256[:12]}) than"
-            f" {base.name} ({one.dataset}, {one.dataset_sha256[:12]}); compare runs over the same dataset"
-            " and judgments"
+            f" {base.name} ({one.dataset}, {one.dataset_sha256[:12]}); compare runs over the same one"
+        )
+    if one.judgments != two.judgments:
+        raise SettingsError(
+            f"{base.name} and {other.name} count other added judgments; make both with the same --judgments"
         )
     if base.kinds != other.kinds:
         raise SettingsError(

@@ -55,7 +55,8 @@ def review(
     out.print(f"{len(now)} judged now, {len(before) + len(now)} in {file}")
     if now:
         _say_share(merged(questions, file), run, k, out)
-        out.print(f"measure with them: chaincite eval run --judgments {file} {run.record.plan.dataset}")
+        again = f"chaincite eval run --judgments {file} {run.record.plan.dataset}"
+        out.print(f"measure with them: {again}", soft_wrap=True)
     return now
 
 

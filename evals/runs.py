@@ -10,6 +10,7 @@ DuckDB reads all four with `read_json`.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import shutil
@@ -118,7 +119,10 @@ class Run:
         chosen = list(names) or headline(known, plan.ks[-1], budget)
         for name in chosen:
             if name not in known:
-                raise SettingsError(f"--measure {name!r} is not in {self.name}; known are {', '.join(known)}")
+                levels = [one for one in known if one.endswith(f"/{name}")]
+                near = levels or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]!r}?" if near else "`chaincite eval show RUN --json` lists all"
+                raise SettingsError(f"{self.name} has no measure {name!r}; {hint}")
         if not chosen:
             raise SettingsError(f"{self.name} has no measures, since {self.record.dataset} judges nothing")
         return chosen

@@ -157,6 +157,9 @@ def test_added_judgments_never_replace_those_of_the_dataset(sample_run: Run, tmp
     path = next(iter(first.relevant or {}))
     write(tmp_path / "more.jsonl", [Judgment(first.id, path, 0), Judgment(first.id, "other.md", 1)])
     assert merged(questions, tmp_path / "more.jsonl")[0].relevant == {path: 2, "other.md": 1}
+    added = replace(sample_run.record, judgments="another")
+    with pytest.raises(SettingsError, match="the same --judgments"):
+        compare(sample_run, [Run(sample_run.folder, added)], ["span@10"])
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,11 @@ def _faults() -> Iterator[tuple[list[str], str]]:
     yield ["review", "nothing"], "run it in a terminal"
 
 
-@pytest.mark.parametrize(("arguments", "said"), list(_faults()), ids=lambda value: " ".join(value)[-30:])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    list(_faults()),
+    ids=lambda value: value if isinstance(value, str) else " ".join(value)[-40:],
+)
 def test_bad_input_is_one_line_and_status_2(
     arguments: list[str], said: str, sample_library: Path, tmp_path: Path, chaincite: Command
 ) -> None:
