@@ -54,7 +54,7 @@ class Tuned(Library):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan.library, plan.embedder)
-        self._options = Options(**plan.options)  # type: ignore[arg-type]
+        self._options = _known(plan.options)
 
     def search(
         self,
@@ -257,6 +257,17 @@ def options(assignments: Sequence[str]) -> Options:
                 f" search.{option}={getattr(Options(), option)}"
             ) from None
         values[option] = kinds[option](value)
+    return Options(**values)  # type: ignore[arg-type]
+
+
+def _known(values: Mapping[str, float]) -> Options:
+    """A plan's options. Raises SettingsError for those that only another version of chaincite has."""
+    unknown = set(values) - {field.name for field in fields(Options)}
+    if unknown:
+        raise SettingsError(
+            f"the run was made with search options that this chaincite has not: {_listed(unknown)};"
+            " make it again with the version that it records, or make a new run"
+        )
     return Options(**values)  # type: ignore[arg-type]
 
 

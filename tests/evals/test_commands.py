@@ -57,6 +57,12 @@ def test_the_same_plan_gives_the_same_bytes(sample_run: Run, tmp_path: Path, cha
         assert (tmp_path / "second" / name).read_bytes() == (sample_run.folder / name).read_bytes(), name
 
 
+def test_options_of_another_version_are_named(sample_run: Run) -> None:
+    plan = sample_run.record.plan
+    with pytest.raises(SettingsError, match="has not: former;"):
+        execute(replace(plan, options={**plan.options, "former": 1.0}))
+
+
 def test_duckdb_reads_a_run(sample_run: Run) -> None:
     folder = sample_run.folder
     results = duckdb.read_json(str(folder / "results.jsonl"))
