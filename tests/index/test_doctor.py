@@ -39,10 +39,17 @@ def library(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "library"))
 
 
+def put(file: Path, body: bytes | bytearray) -> None:
+    """Puts other bytes in the place of a file; an index that has the old ones mapped keeps them."""
+    scratch = file.with_suffix(".new")
+    scratch.write_bytes(body)
+    scratch.replace(file)
+
+
 def flip(file: Path, at: float = 0.5) -> None:
     body = bytearray(file.read_bytes())
     body[int(len(body) * at)] ^= 1
-    file.write_bytes(body)
+    put(file, body)
 
 
 def manifest(folder: Path) -> Path:
@@ -65,7 +72,7 @@ def remove_shard(folder: Path) -> None:
 
 
 def shorten(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-40])
+    put(file, file.read_bytes()[:-40])
 
 
 def miscounted(folder: Path) -> None:
