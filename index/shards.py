@@ -79,7 +79,7 @@ def extend(
         size = rows.num_rows
         while kept and kept[-1].count < 2 * size and kept[-1].count + size <= LARGEST:
             last = Opened(folder, kept.pop())
-            parts.insert(0, (last.rows, last.matrix.copy()))
+            parts.insert(0, (last.rows, last.matrix))
             size += last.shard.count
         merged = pa.concat_tables([part for part, _ in parts])
         kept.append(write(folder, merged, np.concatenate([part for _, part in parts])))
@@ -99,7 +99,7 @@ def _without(folder: Path, shards: Iterable[Shard], gone: Keys) -> Iterator[Shar
 class Opened:
     """One shard, open for reading.
 
-    Raises LibraryError when a file is missing or, on `check`, is not what was written.
+    Raises LibraryError when a file is missing or cannot be read, or the vectors are not what was written.
     """
 
     def __init__(self, folder: Path, shard: Shard) -> None:

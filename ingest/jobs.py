@@ -124,11 +124,7 @@ class Job:
         reading = readers.read(
             fetched.body, source, media_type=fetched.media_type, retrieved_at=now, limits=self._limits
         )
-        document = replace(
-            reading.document,
-            etag=fetched.etag,
-            last_modified=fetched.last_modified,
-        )
+        document = replace(reading.document, etag=fetched.etag, last_modified=fetched.last_modified)
         return replace(reading, document=document), recipe
 
     def _recipe(self, source: Source) -> str:
