@@ -1,0 +1,70 @@
+"""The command that checks the sources of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent import present
+from agent.commands.options import FOUND_WRONG, JsonOption, print_json
+from index.settings import Settings
+
+if TYPE_CHECKING:
+    from agent.answers import Answer
+    from agent.verify import Check, Reread
+
+commands = typer.Typer()
+
+
+def add_verify(rereading: Callable[[Settings], Reread]) -> None:
+    """Adds the command `verify`. rereading: what reads a source again, made from the settings."""
+
+    @commands.command("verify")
+    def verify_command(
+        context: typer.Context,
+        answer: Annotated[
+            str, typer.Argument(help="Id of a stored answer, its beginning, `last`, or a JSON file.")
+        ],
+        as_json: JsonOption = False,
+    ) -> None:
+        """Check the sources of an answer: OK, CHANGED, GONE or UNREACHABLE. Exit status 0 when all are OK."""
+        from agent.verify import verify
+
+        found = _stored_or_exported(context.obj, answer)
+        checks = verify(found, rereading(context.obj))
+        if as_json:
+            print_json(
+                {"id": found.id, "intact": found.intact, "checks": [asdict(check) for check in checks]}
+            )
+        else:
+            _show_checks(found, checks)
+        if not found.intact or any(check.verdict != "OK" for check in checks):
+            raise typer.Exit(FOUND_WRONG)
+
+
+def _show_checks(answer: Answer, checks: Iterable[Check]) -> None:
+    out = present.console()
+    sources = {citation.number: citation.source for citation in answer.citations}
+    for check in checks:
+        out.print(f"[{check.number}] {check.verdict}  {present.place(sources[check.number])}")
+        if check.verdict != "OK":
+            out.print(f"    {present.clean(check.message)}")
+        if check.change is not None:
+            out.print(f"    {present.clean(check.change)}")
+    if not answer.citations:
+        out.print("The answer cites nothing: it was refused.")
+    if not answer.intact:
+        out.print("ALTERED  the question, the text or a citation is no longer what the id was made from")
+
+
+def _stored_or_exported(settings: Settings, name: str) -> Answer:
+    from agent import answers
+
+    file = Path(name)
+    if file.suffix == ".json" or file.is_file():
+        return answers.read(file)
+    return answers.Answers(settings.library).load(name)
