@@ -33,8 +33,8 @@ _LEAD = 200
 _CLOSEST = 3
 """Sentences whose closeness to the question is averaged."""
 
-_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 0.2
-"""Weights of a sentence's words, its headings' words, its cosine, section and sort, and of a fragment."""
+_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 1.0, 0.2
+"""Weights of a sentence's words, its headings', its cosine, section, sort and form, and of a fragment."""
 
 _WORTH = 0.75
 """A further sentence is taken when it scores at least this share of the best."""
@@ -55,6 +55,27 @@ _NAME_WANTED = re.compile(
     r"type|flag|magic)\b",
     re.IGNORECASE,
 )
+_HEAD = (
+    r"(?i)\b(?:what|which)\b(?: (?!an?\b)[\w'’.-]+){0,5}? (?:%s)"
+    r"(?=\s*(?:[?.,;:]|$|(?:of|for|in|at|on|to|that|is|was|are|were|do|does|did|has|will|would|must|may|can)\b))"
+)
+_TYPES = tuple(
+    (re.compile(_HEAD % noun), re.compile(form))
+    for noun, form in (
+        ("hash|txid|digest", r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])"),
+        ("timestamp", r"(?<![\w.])\d{9,13}(?!\w)"),
+        ("date|day|month|year", r"\b(1[89]|2\d)\d\d\b|(?<![\w.])\d{9,13}(?!\w)"),
+        (
+            "price|payout|bounty|prize",
+            r"(?i)[$€£]\s?\d|\d[\d.,]*\s?([km]\s?)?(usd|dollar|eth|btc|bitcoin|.?wei|sat)",
+        ),
+    )
+)
+"""Answers that are known by their form (Prager et al. 2000, Question-Answering by Predictive Annotation).
+
+The noun that `what` or `which` asks for, and the form of what can be an answer.
+"""
+
 _NAMED = re.compile(r"(?<!^)(?<![.?!:]\s)\b[A-Z][\w-]+|\b\w*\d\w*\b|\b\w+[A-Z]\w*")
 """Names and numbers in a question, save the word that a sentence begins with."""
 
@@ -101,12 +122,14 @@ class Support:
     information: the same in words, where a word that stands nowhere else counts as 1.
     unnamed: the share of the question's information that lies in names and numbers which no quote, nor a
     heading above it, holds.
+    formed: whether the quotes hold what the answer must look like, such as the digits of a hash.
     """
 
     closeness: float
     covered: float
     information: float
     unnamed: float
+    formed: bool = True
 
     @property
     def margin(self) -> float:
@@ -121,7 +144,7 @@ class Support:
     @property
     def enough(self) -> bool:
         """Whether to answer at all."""
-        return self.margin > 0
+        return self.formed and self.margin > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +191,11 @@ class _Question:
         self.names = {stem: weight for stem, weight in self.weights.items() if stem in named}
         self.wants_number = bool(_NUMBER_WANTED.search(question))
         self.wants_name = bool(_NAME_WANTED.search(question))
+        self.forms = [form for noun, form in _TYPES if noun.search(question)]
+
+    def formed(self, text: str) -> bool:
+        """Whether a text holds what the answer is known to look like; true where that is not known."""
+        return all(form.search(text) for form in self.forms)
 
     def unnamed(self, words: frozenset[str]) -> float:
         """The share of the question's information that lies in names and numbers outside these words."""
@@ -251,6 +279,7 @@ def _lexical(candidate: _Candidate, asked: _Question, best: float) -> float:
         + _CONTEXT * beside
         + _RANK * candidate.section.score / best
         + _SORT * _sort(candidate, asked)
+        + _FORM * (bool(asked.forms) and asked.formed(candidate.text))
         - _POOR * poor
     )
 
@@ -298,4 +327,5 @@ def _support(
         for section in sections
     )
     said = frozenset().union(*(candidate.words | candidate.around for candidate in quoted))
-    return Support(closeness, covered, covered * asked.total, asked.unnamed(said))
+    formed = asked.formed("\n".join(candidate.text for candidate in quoted))
+    return Support(closeness, covered, covered * asked.total, asked.unnamed(said), formed)

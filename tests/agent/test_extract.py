@@ -75,3 +75,34 @@ def test_a_name_that_no_source_knows_counts_against_an_answer(library, name):
     assert known.unnamed == 0
     assert unknown.unnamed > 0
     assert unknown.margin < known.margin
+
+
+@pytest.mark.parametrize(
+    ("question", "beside", "answer"),
+    [
+        ("What is the hash of the first block?", "The hash of the first block is secret.", f"0x{'ab' * 32}"),
+        ("On which date was the first block mined?", "The first block was mined long ago.", "2009-01-03"),
+        (
+            "At which timestamp is the first block?",
+            "The first block has a timestamp of its own.",
+            "1231006505",
+        ),
+    ],
+)
+def test_an_answer_that_is_known_by_its_form_is_given_in_that_form_or_refused(
+    library, hit_of, question, beside, answer
+):
+    library.hits = [hit_of(f"{beside}\n\nThe first block is older than this block.")]
+    assert not quotes(library, question).support.enough
+    library.hits = [hit_of(f"{beside}\n\nOf the first block it is {answer}.")]
+    found = quotes(library, question)
+    assert found.support.formed
+    assert any(answer in quote.text for quote in found.quotes)
+
+
+@pytest.mark.parametrize(
+    "question", ["What is a block hash?", "Which hash function is used?", "What is the timestamp opcode?"]
+)
+def test_a_question_about_such_a_thing_does_not_ask_for_one(library, hit_of, question):
+    library.hits = [hit_of("A block hash names a block.")]
+    assert quotes(library, question).support.formed
