@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from index.values import Document, Filters, Hit, Kind, Passage
+from tests.agent.endpoint import Endpoint, Script
 
 NOTES = {
     "EIP-1": (
@@ -144,3 +146,10 @@ def library() -> MemoryLibrary:
 def notes() -> dict[str, str]:
     """The text of each note by the path of its document."""
     return {f"notes/{name.lower()}.md": text for name, (_, text) in NOTES.items()}
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Callable[[Script], Endpoint]]:
+    """Starts a scripted endpoint, which ends with the test."""
+    with ExitStack() as stack:
+        yield lambda script, key=None: stack.enter_context(Endpoint(script, key))
