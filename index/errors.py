@@ -6,6 +6,8 @@
     │   └── Unreachable   a passing fault of the network: trying again may help
     ├── LibraryError      the library on disk is missing, locked, damaged, or of another make
     ├── ModelError        an embedding or chat model is missing, altered, or failed
+    │   └── Unavailable   a chat model did not answer this time: trying again may help
+    │       └── Interrupted  it stopped in the midst of an answer: what was shown of it is void
     ├── SettingsError     a setting is unknown or has a value that is not allowed
     ├── BudgetError       something does not fit into the token budget
     └── UngroundedError   an answer holds what its sources do not
@@ -44,7 +46,25 @@ class LibraryError(ChainciteError):
 
 
 class ModelError(ChainciteError):
-    """A model is missing, altered, or failed."""
+    """A model is missing, altered, or failed. reason: one word for a table, such as `key` or `length`."""
+
+    def __init__(self, message: str, reason: str = "model") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Unavailable(ModelError):
+    """A chat model did not answer this time. after: seconds that its endpoint asks to wait, if it does."""
+
+    retry = True
+
+    def __init__(self, message: str, reason: str = "connection", after: float | None = None) -> None:
+        super().__init__(message, reason)
+        self.after = after
+
+
+class Interrupted(Unavailable):
+    """A chat model stopped after some of its words were shown; those words are void."""
 
 
 class SettingsError(ChainciteError):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from platformdirs import user_config_path, user_data_path
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -22,7 +27,37 @@ from index.errors import SettingsError
 
 MEGABYTE = 1_000_000
 
+BORROWED = {"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL"}
+"""Settings that the environment may also give by a name that other programs use; CHAINCITE_ names win."""
+
+
+def _endpoint(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("should be a URL that begins with https:// or http://")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("should hold no user, password, query or fragment; a key belongs in `api_key`")
+    return url.rstrip("/")
+
+
+def _names(value: object) -> object:
+    """Names from one text, parted by commas."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _decoded(value: object) -> object:
+    """A table from JSON text, which is how the environment spells one."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError('should be JSON, as {"my-model": [0.5, 1.5]}') from None
+
+
 _Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+_Endpoint = Annotated[str, AfterValidator(_endpoint)]
+_Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+_Price = Annotated[float, Field(ge=0)]
+_Prices = Annotated[dict[str, tuple[_Price, _Price]], NoDecode, BeforeValidator(_decoded)]
 
 
 class Origin(NamedTuple):
@@ -66,6 +101,48 @@ class Settings(BaseSettings):
         1000 * MEGABYTE, ge=100 * MEGABYTE, description="memory that reading one PDF may take, in bytes"
     )
 
+    api_key: SecretStr | None = Field(
+        None, description="key of the chat endpoint; where it is not set, OPENAI_API_KEY"
+    )
+    base_url: _Endpoint | None = Field(
+        None,
+        description="chat endpoint, any that speaks as OpenAI's does; where it is not set, OPENAI_BASE_URL",
+    )
+    model: str = Field("gpt-4.1-mini", min_length=1, description="chat model that answers")
+    fallback_models: _Names = Field(
+        (), description="chat models asked in turn when it fails, parted by commas"
+    )
+    simple_model: str | None = Field(None, min_length=1, description="chat model for simple look-ups")
+    judge_model: str | None = Field(
+        None, min_length=1, description="chat model that judges whether a passage supports a sentence"
+    )
+    window: int | None = Field(
+        None, ge=1024, description="tokens that the chat models can take; else what is known of each"
+    )
+    prices: _Prices = Field(
+        {}, description="US dollars for a million tokens in and out, by chat model; others are looked up"
+    )
+    temperature: float = Field(0.0, ge=0, le=2, description="randomness of the chat model, 0 to 2")
+    deadline: float = Field(180.0, gt=0, description="seconds that a question may take, all in all")
+    request_timeout: float = Field(
+        120.0, gt=0, description="seconds that one request to a chat model may take"
+    )
+    stall_timeout: float = Field(60.0, gt=0, description="seconds that a chat model may be silent")
+    retries: int = Field(3, ge=0, le=20, description="times that a failed request is sent again")
+    concurrency: int = Field(4, ge=1, description="requests to the chat endpoint that may be open at a time")
+    requests_per_minute: int = Field(
+        0, ge=0, description="requests to the chat endpoint in any minute; 0: no limit"
+    )
+    max_requests: int = Field(16, ge=1, description="requests to chat models for one question")
+    max_tool_calls: int = Field(24, ge=0, description="tool calls of chat models for one question")
+    max_cost: float = Field(0.5, gt=0, description="US dollars that one question may cost")
+    only_loopback: bool = Field(False, description="refuse chat endpoints outside this machine, as tests do")
+    ledger_days: int = Field(400, ge=1, description="days that the record of tokens and money is kept")
+    log: Literal["off", "redacted", "full"] = Field(
+        "off", description="whether prompts and answers are written to a log: off, redacted or full"
+    )
+    log_days: int = Field(14, ge=1, description="days that this log is kept")
+
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
@@ -78,7 +155,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The layers, strongest first: command line, environment, file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+        borrowed = InitSettingsSource(settings_cls, {n: os.environ[v] for n, v in _borrowed().items()})
+        return init_settings, env_settings, borrowed, TomlConfigSettingsSource(settings_cls, settings_file())
 
     @classmethod
     def load(cls, **command_line: Any) -> Settings:
@@ -98,6 +176,7 @@ class Settings(BaseSettings):
         except OSError as error:
             raise SettingsError(f"cannot read {file}: {error.strerror}; correct or remove it") from None
         settings._origins.update(dict.fromkeys(in_file, f"file {file}"))
+        settings._origins.update({name: f"environment {variable}" for name, variable in _borrowed().items()})
         settings._origins.update({name: f"environment {_variable(name)}" for name in in_environment})
         settings._origins.update(dict.fromkeys(given, "command line"))
         return settings
@@ -119,8 +198,9 @@ class Settings(BaseSettings):
                 faults.append(f"{file}: unknown setting `{name}`; {_nearest(name)}")
                 continue
             secret = "Secret" in str(cls.model_fields[name].annotation)
-            seen = "not shown here" if secret else repr(fault["input"])
-            allowed = fault["msg"].removeprefix("Input ").partition(", unable")[0].partition(" for <")[0]
+            seen = "not shown here" if secret else re.sub("//.*@", "//***@", repr(fault["input"]))
+            said = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+            allowed = said.partition(", unable")[0].partition(" for <")[0]
             faults.append(f"{_place(name, given, file)}: the setting `{name}` {allowed}, but it is {seen}")
         return "; ".join(faults)
 
@@ -143,10 +223,17 @@ def _variable(name: str) -> str:
     return f"CHAINCITE_{name.upper()}"
 
 
+def _borrowed() -> dict[str, str]:
+    """The variables of other programs that are set, by the setting that they give."""
+    return {name: variable for name, variable in BORROWED.items() if os.environ.get(variable)}
+
+
 def _place(name: str, given: dict[str, Any], file: Path) -> str:
     if name in given:
         return "the command line"
-    return _variable(name) if os.environ.get(_variable(name)) else str(file)
+    if os.environ.get(_variable(name)):
+        return _variable(name)
+    return _borrowed().get(name, str(file))
 
 
 def _nearest(name: str) -> str:

@@ -40,8 +40,9 @@ sys.addaudithook(_stay_at_home)
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keeps the settings and the data of the person who runs the tests out of them."""
-    for name in [name for name in os.environ if name.startswith("CHAINCITE_")]:
+    for name in [name for name in os.environ if name.startswith(("CHAINCITE_", "OPENAI_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("CHAINCITE_ONLY_LOOPBACK", "true")
     home = tmp_path_factory.getbasetemp() / "home"
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))

@@ -11,6 +11,9 @@ from index.errors import SettingsError
 from index.settings import Settings
 
 NAMES = list(Settings.model_fields)
+ANY_TEXT = {
+    *("library", "embedder", "api_key", "model", "fallback_models", "simple_model", "judge_model"),
+}
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ def test_a_named_file_that_is_missing_is_told(file: Path) -> None:
         Settings.load()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("library", "embedder")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ANY_TEXT])
 def test_a_wrong_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"CHAINCITE_{name.upper()}", "not so")
     with pytest.raises(SettingsError, match=f"CHAINCITE_{name.upper()}: .*'not so'"):
@@ -139,3 +142,53 @@ def test_secrets_are_not_shown_when_they_are_wrong(file: Path) -> None:
         _WithSecret.load()
     assert "`pin`" in str(told.value)
     assert "1234" not in str(told.value)
+
+
+def test_a_key_and_endpoint_of_other_programs_are_taken_and_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-shared")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://chat.example.org/v1/")
+    loaded = Settings.load()
+    assert loaded.api_key == SecretStr("sk-shared")
+    assert loaded.base_url == "https://chat.example.org/v1"
+    assert origin(loaded, "api_key") == "environment OPENAI_API_KEY"
+    file.write_text('api_key = "sk-file"\n')
+    assert Settings.load().api_key == SecretStr("sk-shared")
+    monkeypatch.setenv("CHAINCITE_API_KEY", "sk-own")
+    assert Settings.load().api_key == SecretStr("sk-own")
+    assert origin(Settings.load(), "api_key") == "environment CHAINCITE_API_KEY"
+    assert "sk-" not in repr(Settings.load()) + str(Settings.load().origins())
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("chat.example.org", "should be a URL that begins with https:// or http://"),
+        ("ftp://chat.example.org", "should be a URL"),
+        ("https://me:hunter2hunter2@chat.example.org/v1", "a key belongs in `api_key`"),
+        ("https://chat.example.org/v1?key=1", "should hold no user, password, query"),
+    ],
+)
+def test_a_wrong_endpoint_is_told_without_its_password(
+    url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with pytest.raises(SettingsError) as told:
+        Settings.load()
+    assert said in str(told.value)
+    assert "OPENAI_BASE_URL: " in str(told.value)
+    assert "hunter2" not in str(told.value)
+
+
+def test_lists_and_tables_mean_the_same_in_file_and_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('fallback_models = ["a", "b/c"]\nprices = {"a" = [0.5, 1.5]}\n')
+    from_file = Settings.load()
+    file.write_text("")
+    monkeypatch.setenv("CHAINCITE_FALLBACK_MODELS", "a, b/c,")
+    monkeypatch.setenv("CHAINCITE_PRICES", '{"a": [0.5, 1.5]}')
+    loaded = Settings.load()
+    assert loaded.fallback_models == from_file.fallback_models == ("a", "b/c")
+    assert loaded.prices == from_file.prices == {"a": (0.5, 1.5)}
