@@ -2,6 +2,9 @@
 PYTHON ?= python3
 PIP := PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CHAINCITE := .venv/bin/chaincite --library .demo
+# What tests run against: a node, a compiler, contracts, servers of chat models and of bots.
+NPM_PARTS := @foundry-rs/anvil@1.7.1 solc@0.8.37 @openzeppelin/contracts@5.7.0 @uniswap/v2-core@1.0.1 \
+	@uniswap/v3-core@1.0.1 @aave/core-v3@1.19.3 @copilotkit/aimock@1.43.0 telegram-test-api@4.2.1
 
 .PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
@@ -18,7 +21,7 @@ demo: .venv/installed
 	$(CHAINCITE) status
 	$(CHAINCITE) doctor
 
-test: check
+test: check .npm-tools/installed
 	.venv/bin/python -m pytest
 
 check: .venv/installed-test
@@ -30,8 +33,14 @@ bench: .venv/installed-bench
 	.venv/bin/python -m evals.bench
 
 clean:
-	rm -rf .venv .demo .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .npm-tools .demo .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Without npm there are no such parts, and the tests that need them are skipped by name.
+.npm-tools/installed: Makefile
+	@if command -v npm >/dev/null; then \
+		npm install --silent --no-package-lock --no-audit --no-fund --prefix .npm-tools $(NPM_PARTS) && touch $@; \
+	else echo "npm is not here: tests that need a node, solc or a bot server will be skipped."; fi
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
