@@ -13,8 +13,10 @@ from index.values import Hit, SourceRef
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from agent.answers import Answer, Citation
+    from agent.verify import Check
 
 _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # operating system commands, such as links and titles
@@ -121,24 +123,24 @@ def console(*, stderr: bool = False) -> Console:
     return Console(markup=False, highlight=False, emoji=False, stderr=stderr)
 
 
-def show_answer(answer: Answer, out: Console) -> None:
-    """Prints the sentences, then the sources with their addresses, then what it took."""
+def show_answer(answer: Answer, out: Console, *, parted: bool = False) -> None:
+    """Prints the sentences, then the sources with their addresses, then what it took.
+
+    parted: whether a ruled line with a name stands above the sources.
+    """
     from rich.padding import Padding
     from rich.text import Text
 
     if answer.refused:
         out.print(Text(answer.text, style="bold"))
-        if answer.nearest:
+        if answer.nearest and not parted:
             out.print(Text("\nNearest sources:"))
     for sentence in answer.sentences:
         marks = "".join(f" [{number}]" for number in sentence.citations)
-        out.print(Padding(Text.assemble(clean(sentence.text), (marks, "cyan")), (0, 0, 1, 0)))
-    for citations in _by_place(answer.citations):
-        _show_source(
-            citation_line([c.number for c in citations], citations[0].source), citations[0].source, out
-        )
-    for source in answer.nearest:
-        _show_source(place(source), source, out)
+        out.print(Padding(Text.assemble(clean(sentence.text), (marks, "cyan")), (0, 0, 1, 0), expand=False))
+    if parted and (answer.citations or answer.nearest):
+        out.rule("nearest sources" if answer.refused else "sources", align="left", style="dim")
+    show_sources(answer, out)
     packed = sum(item.verdict == "kept" for item in answer.packing.items)
     out.print(
         Text(
@@ -147,6 +149,41 @@ def show_answer(answer: Answer, out: Console) -> None:
             style="dim",
         )
     )
+
+
+def show_sources(answer: Answer, out: Console) -> None:
+    """Prints where an answer comes from, with addresses; of a refused one, the nearest sources."""
+    for citations in _by_place(answer.citations):
+        _show_source(
+            citation_line([c.number for c in citations], citations[0].source), citations[0].source, out
+        )
+    for source in answer.nearest:
+        _show_source(place(source), source, out)
+
+
+def show_citation(citation: Citation, out: Console) -> None:
+    """Prints a citation: where it stands, its words, and where it opens."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    out.print(Text(citation_line([citation.number], citation.source)))
+    out.print(Padding(Text(clean(citation.quote), style="bold"), (0, 0, 0, 4), expand=False))
+    out.print(_linked(f"    {link(citation.source)}", citation.source), soft_wrap=True)
+
+
+def show_checks(answer: Answer, checks: Iterable[Check], out: Console) -> None:
+    """Prints what became of each citation of an answer."""
+    sources = {citation.number: citation.source for citation in answer.citations}
+    for check in checks:
+        out.print(f"[{check.number}] {check.verdict}  {place(sources[check.number])}")
+        if check.verdict != "OK":
+            out.print(f"    {clean(check.message)}")
+        if check.change is not None:
+            out.print(f"    {clean(check.change)}")
+    if not answer.citations:
+        out.print("The answer cites nothing: it was refused.")
+    if not answer.intact:
+        out.print("ALTERED  the question, the text or a citation is no longer what the id was made from")
 
 
 def _by_place(citations: Sequence[Citation]) -> Iterable[list[Citation]]:
@@ -161,7 +198,15 @@ def _show_source(line: str, source: SourceRef, out: Console) -> None:
     from rich.text import Text
 
     out.print(Text(line))
-    out.print(Text(f"    {link(source)}", style="blue"), soft_wrap=True)
+    out.print(_linked(f"    {link(source)}", source), soft_wrap=True)
+
+
+def _linked(text: str, source: SourceRef) -> Text:
+    """Text that opens the source where the terminal can do that."""
+    from rich.style import Style
+    from rich.text import Text
+
+    return Text(text, style=Style(color="blue", link=link(source)))
 
 
 def show_hits(hits: Iterable[Hit], out: Console) -> None:
@@ -175,8 +220,8 @@ def show_hits(hits: Iterable[Hit], out: Console) -> None:
             Text.assemble((f"{rank}. ", "bold"), (place(source), "bold"), (f"  {hit.score:.3f}", "dim"))
         )
         if source.designation:
-            out.print(Padding(Text(one_line(source.title), style="italic"), (0, 0, 0, 4)))
+            out.print(Padding(Text(one_line(source.title), style="italic"), (0, 0, 0, 4), expand=False))
         text = Text(one_line(hit.passage.text))
         text.truncate(280, overflow="ellipsis")
-        out.print(Padding(text, (0, 0, 0, 4)))
+        out.print(Padding(text, (0, 0, 0, 4), expand=False))
         out.print(Text(f"    {link(source)}\n", style="blue"), soft_wrap=True)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import typer
 
-from agent.commands import asking, reading, verifying
-from agent.commands.verifying import add_verify
+from agent.commands import asking, chatting, reading, verifying
+from index.settings import Settings
 
-__all__ = ["add_verify", "commands"]
+if TYPE_CHECKING:
+    from agent.verify import Reread
 
 commands = typer.Typer()
-for part in (reading, asking, verifying):
+for part in (asking, chatting, reading, verifying):
     commands.add_typer(part.commands)
+
+
+def add_verify(rereading: Callable[[Settings], Reread]) -> None:
+    """Adds `verify`, and `chat`, which can verify too. rereading: what reads a source again."""
+    verifying.add_verify(rereading)
+    chatting.add_chat(rereading)

@@ -1,22 +1,39 @@
-"""The commands that answer questions: ask."""
+"""The commands that answer: ask, and batch for many questions."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent import present
 from agent.commands.options import (
+    FAULT,
+    FOUND_WRONG,
+    BudgetOption,
+    FallbackOption,
     JsonOption,
     MarkdownOption,
+    ModelOption,
     asked_in_words,
     filtered,
     one_form,
     open_library,
     print_answer,
+    spoken_to,
 )
-from index.settings import Settings
+from index.errors import ChainciteError
 from index.values import Filters
+
+if TYPE_CHECKING:
+    from agent.answers import Answer
+    from agent.batch import Asked
 
 commands = typer.Typer()
 
@@ -26,21 +43,134 @@ commands = typer.Typer()
 def ask(
     context: typer.Context,
     question: Annotated[str | None, typer.Argument(help="The question.", show_default=False)] = None,
-    budget: Annotated[
-        int | None,
-        typer.Option("--budget", metavar="TOKENS", min=1, help="Tokens for question, evidence and answer."),
-    ] = None,
+    model: ModelOption = None,
+    fallback: FallbackOption = None,
+    budget: BudgetOption = None,
     filters: Filters = Filters(),
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Show steps and provisional text on standard error; else where that is a terminal.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     as_markdown: MarkdownOption = False,
 ) -> None:
     """Answer a question from the library, each sentence with its source, or say that it is not there."""
-    from agent.answers import Answers
-    from agent.ask import ask as answer_from
+    import asyncio
 
-    settings: Settings = context.obj
+    from agent.chat.screen import final, watch
+    from agent.session import Session
+
     asked = asked_in_words(question, "ask")
     one_form(as_json, as_markdown)
-    answer = answer_from(open_library(settings), asked, budget or settings.budget, filters)
-    Answers(settings.library).save(answer)
+    settings = spoken_to(context.obj, model, fallback, budget)
+    events = Session(open_library(settings), settings).ask(asked, filters=filters)
+    shown = sys.stderr.isatty() if stream is None else stream
+    answer = asyncio.run(watch(events, present.console(stderr=True)) if shown else final(events))
     print_answer(answer, as_json, as_markdown)
+
+
+@commands.command()
+@filtered
+def batch(
+    context: typer.Context,
+    questions: Annotated[
+        Path, typer.Argument(metavar="QUESTIONS.jsonl", help='JSON lines with "id" and "question".')
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="ANSWERS.jsonl", help="Where the answers go, one line each.")
+    ],
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", min=1, max=64, help="Questions at a time; else the setting."),
+    ] = None,
+    model: ModelOption = None,
+    fallback: FallbackOption = None,
+    budget: BudgetOption = None,
+    filters: Filters = Filters(),
+) -> None:
+    """Answer many questions. What stands answered in ANSWERS.jsonl is not asked again.
+
+    Exit status 1 when questions failed: the next run asks them again; 2 when lines were at fault.
+    """
+    import asyncio
+
+    from agent.batch import AnswersFile, read_questions, run
+    from agent.chat.screen import final
+    from agent.session import Session
+
+    settings = spoken_to(context.obj, model, fallback, budget)
+    asked, faults = read_questions(questions)
+    for fault in faults:
+        typer.echo(f"chaincite: {fault}", err=True)
+    library = open_library(settings)
+
+    async def answer(question: str) -> Answer:
+        return await final(Session(library, settings).ask(question, filters=filters))
+
+    with closing(AnswersFile(out)) as file:
+        unanswered = file.open(asked)
+        with _tally(len(unanswered), len(asked) - len(unanswered)) as tally:
+            asyncio.run(run(unanswered, answer, file, concurrency or settings.concurrency, tally.count))
+    if faults:
+        raise typer.Exit(FAULT)
+    if tally.failed:
+        raise typer.Exit(FOUND_WRONG)
+
+
+class _Tally:
+    """What came of the questions of a batch so far. tell: called after each."""
+
+    def __init__(self, tell: Callable[[_Tally], None]) -> None:
+        self.answered_by: Counter[str] = Counter()
+        self.refused = 0
+        self.failed = 0
+        self._tell = tell
+
+    @property
+    def done(self) -> int:
+        return self.answered_by.total() + self.failed
+
+    def count(self, asked: Asked, found: Answer | ChainciteError) -> None:
+        """Counts an answer, or names the question that failed."""
+        if isinstance(found, ChainciteError):
+            self.failed += 1
+            typer.echo(f"chaincite: question {asked.key}: {present.one_line(str(found))}", err=True)
+        else:
+            self.answered_by[found.answered_by] += 1
+            self.refused += found.refused
+        self._tell(self)
+
+
+@contextmanager
+def _tally(total: int, there: int) -> Iterator[_Tally]:
+    """A bar with rate and time left on a terminal, and at the end, however it comes, what was done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = present.console(stderr=True)
+    columns = (
+        MofNCompleteColumn(),
+        TextColumn("questions, {task.fields[failed]} failed"),
+        BarColumn(bar_width=None),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    started = time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total, failed=0)
+        tally = _Tally(lambda now: bar.update(task, completed=now.done, failed=now.failed))
+        try:
+            yield tally
+        finally:
+            bar.stop()
+            given = [f"{count} by {name}" for name, count in tally.answered_by.most_common()]
+            given += [f"{tally.refused} not in the library"] if tally.refused else []
+            counted = f" ({', '.join(given)})" if given else ""
+            seconds = time.monotonic() - started
+            typer.echo(
+                f"{tally.answered_by.total()} answered{counted}, {tally.failed} failed, "
+                f"{total - tally.done} left, {there} were there already; {seconds:.1f} s",
+                err=True,
+            )

@@ -27,6 +27,14 @@ Many = list[str] | None
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, with all that a program needs.")]
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print Markdown.")]
+BudgetOption = Annotated[
+    int | None,
+    typer.Option("--budget", metavar="TOKENS", min=1, help="Tokens for question, evidence and answer."),
+]
+ModelOption = Annotated[str | None, typer.Option("--model", help="Chat model that answers.")]
+FallbackOption = Annotated[
+    Many, typer.Option("--fallback", metavar="MODEL", help="Chat model when that fails. May be repeated.")
+]
 
 
 def filters_of(
@@ -102,6 +110,26 @@ def day(option: str, text: str | None) -> date | None:
         raise SettingsError(
             f"{option} {text!r} is no day; write it as YYYY-MM-DD, as in 2024-03-13"
         ) from None
+
+
+def spoken_to(
+    settings: Settings, model: str | None, fallback: list[str] | None, budget: int | None = None
+) -> Settings:
+    """The settings with the models and the budget of the command line.
+
+    Raises SettingsError where models are named and there is no endpoint that could have them.
+    """
+    if (model or fallback) and not (settings.api_key or settings.base_url):
+        raise SettingsError(
+            "a model was named, but there is no endpoint; set OPENAI_API_KEY, or OPENAI_BASE_URL for one of "
+            "your own, or ask without --model and --fallback"
+        )
+    return Settings.load(
+        library=settings.library,
+        model=model,
+        fallback_models=tuple(fallback) if fallback else None,
+        budget=budget,
+    )
 
 
 def one_form(as_json: bool, as_markdown: bool) -> None:

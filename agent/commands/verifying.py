@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from index.settings import Settings
 
 if TYPE_CHECKING:
     from agent.answers import Answer
-    from agent.verify import Check, Reread
+    from agent.verify import Reread
 
 commands = typer.Typer()
 
@@ -41,24 +41,9 @@ def add_verify(rereading: Callable[[Settings], Reread]) -> None:
                 {"id": found.id, "intact": found.intact, "checks": [asdict(check) for check in checks]}
             )
         else:
-            _show_checks(found, checks)
+            present.show_checks(found, checks, present.console())
         if not found.intact or any(check.verdict != "OK" for check in checks):
             raise typer.Exit(FOUND_WRONG)
-
-
-def _show_checks(answer: Answer, checks: Iterable[Check]) -> None:
-    out = present.console()
-    sources = {citation.number: citation.source for citation in answer.citations}
-    for check in checks:
-        out.print(f"[{check.number}] {check.verdict}  {present.place(sources[check.number])}")
-        if check.verdict != "OK":
-            out.print(f"    {present.clean(check.message)}")
-        if check.change is not None:
-            out.print(f"    {present.clean(check.change)}")
-    if not answer.citations:
-        out.print("The answer cites nothing: it was refused.")
-    if not answer.intact:
-        out.print("ALTERED  the question, the text or a citation is no longer what the id was made from")
 
 
 def _stored_or_exported(settings: Settings, name: str) -> Answer:

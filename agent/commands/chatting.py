@@ -1,0 +1,66 @@
+"""The command that talks: chat."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent import present
+from agent.commands.options import (
+    FOUND_WRONG,
+    BudgetOption,
+    FallbackOption,
+    ModelOption,
+    filtered,
+    open_library,
+    spoken_to,
+)
+from index.settings import Settings
+from index.values import Filters
+
+if TYPE_CHECKING:
+    from agent.verify import Reread
+
+commands = typer.Typer()
+
+HISTORY = "chat_history"
+"""The file in the library's folder that keeps the lines typed in chats."""
+
+
+def add_chat(rereading: Callable[[Settings], Reread]) -> None:
+    """Adds the command `chat`. rereading: what reads a source again, made from the settings."""
+
+    @commands.command()
+    @filtered
+    def chat(
+        context: typer.Context,
+        model: ModelOption = None,
+        fallback: FallbackOption = None,
+        budget: BudgetOption = None,
+        thread: Annotated[
+            str, typer.Option("--thread", metavar="NAME", help="The conversation to go on with.")
+        ] = "chat",
+        filters: Filters = Filters(),
+    ) -> None:
+        """Talk with the library at a prompt; through a pipe, each line is a question."""
+        import asyncio
+
+        from agent.answers import Answers
+        from agent.chat.talk import Chat, converse, listen
+        from agent.session import Session
+
+        settings = spoken_to(context.obj, model, fallback, budget)
+        library = open_library(settings)
+        session = Session(library, settings, thread=thread)
+        session.filters = filters
+        models = (settings.model, *settings.fallback_models) if settings.api_key or settings.base_url else ()
+        talk = Chat(session, Answers(settings.library), rereading(settings), models, present.console())
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            from agent.chat.prompt import Prompt
+
+            asyncio.run(converse(talk, Prompt(talk, library, settings.library / HISTORY), thread))
+        elif listen(talk, sys.stdin.buffer):
+            raise typer.Exit(FOUND_WRONG)
