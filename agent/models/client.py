@@ -1,0 +1,349 @@
+"""A chat model that never takes a broken answer for a whole one, and writes each call into the ledger.
+
+`ChatModel` is langchain's `ChatOpenAI` with its one way to the wire guarded. A call is made of requests:
+- each waits for its turn in the queue, and counts against the question's allowance before it is sent;
+- what fails before any words came is sent again, here, unseen: tenacity decides how often and how long to
+  wait. The client's own retries end where the stream begins, know no deadline and leave no count;
+  langchain's `ModelRetryMiddleware` knows no Retry-After;
+- what fails after words were shown is raised as `Interrupted`: whoever showed them must say that they are
+  void (`Withdrawn`) before the whole call is made again, as `Failover` does.
+Every answer is streamed on the wire, also where the caller wants it whole: there is one thing to guard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.language_models.chat_models import agenerate_from_stream
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_openai import ChatOpenAI
+from pydantic import PrivateAttr, SecretStr
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
+
+from agent.budget import count_tokens
+from agent.ledger import Call, Ledger
+from agent.models import faults, prices
+from agent.models.allowance import Allowance
+from agent.models.line import NO_KEY, line, url_of
+from agent.privacy import Transcript
+from index.errors import BudgetError, Interrupted, ModelError, Unavailable
+from index.settings import Settings
+
+_Chunks = AsyncGenerator[ChatGenerationChunk, None]
+
+_backoff = wait_random_exponential(multiplier=0.5, max=20)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """For whom a model speaks: the user, the conversation, the question and what that may still spend."""
+
+    settings: Settings
+    ledger: Ledger
+    user: str
+    thread: str
+    question: str
+    allowance: Allowance
+
+    @property
+    def transcript(self) -> Transcript:
+        """The log of prompts and answers."""
+        return Transcript(self.settings.library, self.settings.log, self.settings.log_days)
+
+
+@dataclass
+class _Tally:
+    """What a call came to so far."""
+
+    asked: str
+    payload: dict[str, Any]
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)
+    answered: str = ""
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cached: int = 0
+    estimated: bool = False
+    first: float | None = None
+    finish: str = ""
+    error: str = ""
+    text: str = ""
+    calls: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return round(time.monotonic() - self.clock, 6)
+
+    def hear(self, chunk: ChatGenerationChunk) -> None:
+        """Notes what a chunk says."""
+        if self.first is None:
+            self.first = self.seconds
+        told = chunk.generation_info or {}
+        self.finish = told.get("finish_reason") or self.finish
+        self.answered = told.get("model_name") or self.answered
+        self.text += chunk.text
+        self.calls += len(getattr(chunk.message, "tool_call_chunks", ()))
+
+    def add(self, usage: Any) -> None:
+        """Adds the tokens of a request: as the endpoint reported them, else as counted here."""
+        if usage is not None:
+            self.tokens_in += usage["input_tokens"]
+            self.tokens_out += usage["output_tokens"]
+            self.cached += usage.get("input_token_details", {}).get("cache_read") or 0
+            return
+        encoding = prices.encoding(self.asked)
+        self.estimated = True
+        self.tokens_in += count_tokens(_sent(self.payload), encoding)
+        self.tokens_out += count_tokens(self.text, encoding)
+
+
+class ChatModel(ChatOpenAI):
+    """A chat model as langchain knows one, asynchronous only; see the module.
+
+    Raises ModelError for whatever goes wrong with the endpoint (Unavailable where trying again may help), and
+    BudgetError where the question's allowance is spent.
+    """
+
+    _asker: Asker = PrivateAttr()
+
+    @classmethod
+    def of(cls, name: str, asker: Asker) -> ChatModel:
+        """The model of this name at the endpoint of the asker's settings."""
+        model = cls(
+            model=name,
+            temperature=asker.settings.temperature,
+            base_url=url_of(asker.settings),
+            api_key=asker.settings.api_key or SecretStr(NO_KEY),
+            client=_Missing(),
+            async_client=_Missing(),
+            cache=False,
+            max_retries=0,
+            stream_usage=True,
+            stream_chunk_timeout=None,
+            use_responses_api=False,
+        )
+        model._asker = asker
+        return model
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **options: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """The chunks of an answer. They are all of it only where no error follows."""
+        async for chunk in self._answer(messages, stop, options):
+            if run_manager is not None:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **options: Any,
+    ) -> ChatResult:
+        """A whole answer, sent again as often as need be: nobody saw a part of it."""
+        options.pop("stream", None)
+        return await agenerate_from_stream(self._answer(messages, stop, options, unseen=True))
+
+    def _generate(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError("chat models are asynchronous here: use ainvoke or astream")
+
+    def _stream(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError("chat models are asynchronous here: use ainvoke or astream")
+
+    async def _answer(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: dict[str, Any],
+        unseen: bool = False,
+    ) -> _Chunks:
+        """The chunks of a call; unseen: all of them are held back until the answer is whole."""
+        tally = _Tally(self.model_name, self._get_request_payload(messages, stop=stop, **options))
+        with self._recorded(tally):
+            named = {**options, "extra_headers": _named_once(options.get("extra_headers"))}
+            held, rest = await self._begun(lambda: self._request(tally, messages, stop, named), unseen)
+            async with aclosing(rest):
+                try:
+                    for chunk in held:
+                        yield chunk
+                    async for chunk in rest:
+                        yield chunk
+                except Unavailable as error:
+                    raise Interrupted(str(error), error.reason, error.after) from error
+
+    async def _begun(
+        self, request: Callable[[], _Chunks], unseen: bool
+    ) -> tuple[list[ChatGenerationChunk], _Chunks]:
+        """The chunks up to the first words, or all of an answer that has none, and the stream of the rest."""
+
+        async def begin() -> tuple[list[ChatGenerationChunk], _Chunks]:
+            stream, held = request(), []
+            async for chunk in stream:
+                held.append(chunk)
+                if chunk.text and not unseen:
+                    break
+            return held, stream
+
+        again = AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            stop=stop_after_attempt(1 + self._asker.settings.retries)
+            | stop_before_delay(self._asker.allowance.seconds),
+            wait=_patience,
+            reraise=True,
+        )
+        return await again(begin)
+
+    async def _request(
+        self, tally: _Tally, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+    ) -> _Chunks:
+        """One request: its turn, its chunks, and an error unless it ended well."""
+        asker, usage, heard = self._asker, None, False
+        asker.allowance.request()
+        tally.requests += 1
+        tally.finish, tally.text, tally.calls = "", "", 0
+        async with AsyncExitStack() as stack:
+            with self._translated():
+                async with asyncio.timeout(asker.allowance.seconds):
+                    way = line(asker.settings)
+                    await stack.enter_async_context(way.gate.entered(asker.user))
+            self.root_async_client, self.async_client = way.client, way.client.chat.completions
+            ends = time.monotonic() + min(asker.settings.request_timeout, asker.allowance.seconds)
+            chunks = super()._astream(messages, stop, **options)
+            await stack.enter_async_context(aclosing(chunks))  # type: ignore[type-var]
+            try:
+                while (chunk := await self._next(chunks, ends)) is not None:
+                    heard = True
+                    tally.hear(chunk)
+                    usage = getattr(chunk.message, "usage_metadata", None) or usage
+                    yield _named(chunk, self.model_name)
+            finally:
+                if heard:
+                    tally.add(usage)
+        if (error := faults.unfinished(tally.finish or None, self.model_name)) is not None:
+            raise error
+        if not tally.text.strip() and not tally.calls:
+            raise faults.empty(self.model_name)
+
+    async def _next(
+        self, chunks: AsyncIterator[ChatGenerationChunk], ends: float
+    ) -> ChatGenerationChunk | None:
+        """The next chunk, None after the last. ends: when the request must be over (monotonic clock)."""
+        stall = self._asker.settings.stall_timeout
+        with self._translated():
+            async with asyncio.timeout(min(stall, max(ends - time.monotonic(), 0.0))):
+                return await anext(chunks, None)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Makes errors of our own of the vendor's, and of time that is over."""
+        try:
+            yield
+        except ModelError:
+            raise
+        except faults.VENDOR as error:
+            settings = self._asker.settings
+            if self._asker.allowance.seconds == 0:
+                raise Unavailable(
+                    f"the question was not answered within its {settings.deadline:g} seconds; raise"
+                    " CHAINCITE_DEADLINE, or ask again",
+                    "deadline",
+                ) from error
+            raise faults.translate(error, self.model_name, url_of(settings)) from error
+
+    @contextmanager
+    def _recorded(self, tally: _Tally) -> Iterator[None]:
+        """Writes the call into ledger and log, whatever its end."""
+        try:
+            yield
+        except ModelError as error:
+            tally.error = error.reason
+            raise
+        except BudgetError:
+            tally.error = "budget"
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            tally.error = "cancelled"
+            raise
+        finally:
+            if tally.requests:
+                self._record(tally)
+
+    def _record(self, tally: _Tally) -> None:
+        asker = self._asker
+        tokens = (tally.tokens_in, tally.tokens_out, tally.cached)
+        url, own = url_of(asker.settings), asker.settings.prices
+        cost = prices.price(tally.asked, *tokens, url=url, own=own)
+        asker.allowance.spent(tally.tokens_in, tally.tokens_out, cost)
+        asker.ledger.record(
+            Call(
+                time=tally.began,
+                user=asker.user,
+                thread=asker.thread,
+                question=asker.question,
+                asked=tally.asked,
+                answered=tally.answered or tally.asked,
+                tokens_in=tally.tokens_in,
+                tokens_out=tally.tokens_out,
+                cached=tally.cached,
+                estimated=tally.estimated,
+                cost=cost,
+                first=tally.first,
+                seconds=tally.seconds,
+                retries=tally.requests - 1,
+                finish=tally.finish,
+                error=tally.error,
+            )
+        )
+        messages = tally.payload["messages"]
+        asker.transcript.write(asker.question, tally.asked, messages, tally.text, tally.error)
+
+
+class _Missing:
+    """Stands where langchain would make clients of its own; a request puts the line's client in its place."""
+
+
+def _patience(state: RetryCallState) -> float:
+    """Seconds before the next request: what the endpoint asks for, and no less than the backoff."""
+    error = state.outcome and state.outcome.exception()
+    return max(getattr(error, "after", None) or 0.0, _backoff(state))
+
+
+def _named_once(headers: dict[str, str] | None) -> dict[str, str]:
+    """The headers that let an endpoint know the requests of one call for the same."""
+    name = str(uuid.uuid4())
+    return {"Idempotency-Key": name, "X-Client-Request-Id": name, **(headers or {})}
+
+
+def _named(chunk: ChatGenerationChunk, asked: str) -> ChatGenerationChunk:
+    """The chunk; a last one that does not say which model spoke says that it is the one asked."""
+    if chunk.generation_info and chunk.generation_info.get("finish_reason"):
+        chunk.generation_info.setdefault("model_name", asked)
+    return chunk
+
+
+def _sent(payload: dict[str, Any]) -> str:
+    """The words of a request, for an estimate of its tokens."""
+    parts = [str(message.get("content") or "") for message in payload["messages"]]
+    return "\n".join([*parts, *(str(tool) for tool in payload.get("tools", ()))])
