@@ -110,7 +110,11 @@ class AnswersFile:
                 self.close()
                 self._out = self._locked()
         except OSError as error:
+            self.close()
             raise self._fault(error) from None
+        except SourceError:
+            self.close()
+            raise
         return open_questions
 
     def close(self) -> None:
@@ -152,13 +156,14 @@ class AnswersFile:
         """The lines with their values, by the key of the question."""
         rows: dict[str, tuple[bytes, dict[str, Any]]] = {}
         for number, line in enumerate(body.splitlines(keepends=True), 1):
+            if _half_written(line):
+                continue
             try:
-                one, row = asked(line), json.loads(line) if line.strip() else {}
+                one = asked(line)
+                row = json.loads(line) if one else {}
                 if one is None or ("answer_id" in row) == ("error" in row):
                     raise ValueError
             except ValueError:
-                if not line.endswith(b"\n") and _BEGINNING.startswith(line[: len(_BEGINNING)]):
-                    continue
                 raise SourceError(
                     f"{self._path} line {number} is no line of a batch; give another --out"
                 ) from None
@@ -198,6 +203,17 @@ async def run(
                 tell(one, found)
 
     await asyncio.gather(*(work() for _ in range(concurrency)))
+
+
+def _half_written(line: bytes) -> bool:
+    """Whether a last line is the beginning of one that was cut off."""
+    if line.endswith(b"\n") or not _BEGINNING.startswith(line[: len(_BEGINNING)]):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
 
 
 def _answered(row: tuple[bytes, dict[str, Any]] | None) -> str | None:
