@@ -17,8 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -36,11 +35,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from agent.budget import count_tokens
 from agent.ledger import Call, Ledger
 from agent.models import faults, prices
 from agent.models.allowance import Allowance
 from agent.models.line import NO_KEY, line, url_of
+from agent.models.tally import Tally
 from agent.privacy import Transcript
 from index.errors import BudgetError, Interrupted, ModelError, Unavailable
 from index.settings import Settings
@@ -65,53 +64,6 @@ class Asker:
     def transcript(self) -> Transcript:
         """The log of prompts and answers."""
         return Transcript(self.settings.library, self.settings.log, self.settings.log_days)
-
-
-@dataclass
-class _Tally:
-    """What a call came to so far."""
-
-    asked: str
-    payload: dict[str, Any]
-    began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    clock: float = field(default_factory=time.monotonic)
-    answered: str = ""
-    requests: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cached: int = 0
-    estimated: bool = False
-    first: float | None = None
-    finish: str = ""
-    error: str = ""
-    text: str = ""
-    calls: int = 0
-
-    @property
-    def seconds(self) -> float:
-        return round(time.monotonic() - self.clock, 6)
-
-    def hear(self, chunk: ChatGenerationChunk) -> None:
-        """Notes what a chunk says."""
-        if self.first is None:
-            self.first = self.seconds
-        told = chunk.generation_info or {}
-        self.finish = told.get("finish_reason") or self.finish
-        self.answered = told.get("model_name") or self.answered
-        self.text += chunk.text
-        self.calls += len(getattr(chunk.message, "tool_call_chunks", ()))
-
-    def add(self, usage: Any) -> None:
-        """Adds the tokens of a request: as the endpoint reported them, else as counted here."""
-        if usage is not None:
-            self.tokens_in += usage["input_tokens"]
-            self.tokens_out += usage["output_tokens"]
-            self.cached += usage.get("input_token_details", {}).get("cache_read") or 0
-            return
-        encoding = prices.encoding(self.asked)
-        self.estimated = True
-        self.tokens_in += count_tokens(_sent(self.payload), encoding)
-        self.tokens_out += count_tokens(self.text, encoding)
 
 
 class ChatModel(ChatOpenAI):
@@ -180,7 +132,7 @@ class ChatModel(ChatOpenAI):
         unseen: bool = False,
     ) -> _Chunks:
         """The chunks of a call; unseen: all of them are held back until the answer is whole."""
-        tally = _Tally(self.model_name, self._get_request_payload(messages, stop=stop, **options))
+        tally = Tally(self.model_name, self._get_request_payload(messages, stop=stop, **options))
         with self._recorded(tally):
             named = {**options, "extra_headers": _named_once(options.get("extra_headers"))}
             held, rest = await self._begun(lambda: self._request(tally, messages, stop, named), unseen)
@@ -216,7 +168,7 @@ class ChatModel(ChatOpenAI):
         return await again(begin)
 
     async def _request(
-        self, tally: _Tally, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+        self, tally: Tally, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> _Chunks:
         """One request: its turn, its chunks, and an error unless it ended well."""
         asker, usage, heard = self._asker, None, False
@@ -241,6 +193,8 @@ class ChatModel(ChatOpenAI):
             finally:
                 if heard:
                     tally.add(usage)
+        if not heard:
+            raise faults.malformed(self.model_name, url_of(asker.settings))
         if (error := faults.unfinished(tally.finish or None, self.model_name)) is not None:
             raise error
         if not tally.text.strip() and not tally.calls:
@@ -273,7 +227,7 @@ class ChatModel(ChatOpenAI):
             raise faults.translate(error, self.model_name, url_of(settings)) from error
 
     @contextmanager
-    def _recorded(self, tally: _Tally) -> Iterator[None]:
+    def _recorded(self, tally: Tally) -> Iterator[None]:
         """Writes the call into ledger and log, whatever its end."""
         try:
             yield
@@ -290,7 +244,7 @@ class ChatModel(ChatOpenAI):
             if tally.requests:
                 self._record(tally)
 
-    def _record(self, tally: _Tally) -> None:
+    def _record(self, tally: Tally) -> None:
         asker = self._asker
         tokens = (tally.tokens_in, tally.tokens_out, tally.cached)
         url, own = url_of(asker.settings), asker.settings.prices
@@ -341,9 +295,3 @@ def _named(chunk: ChatGenerationChunk, asked: str) -> ChatGenerationChunk:
     if chunk.generation_info and chunk.generation_info.get("finish_reason"):
         chunk.generation_info.setdefault("model_name", asked)
     return chunk
-
-
-def _sent(payload: dict[str, Any]) -> str:
-    """The words of a request, for an estimate of its tokens."""
-    parts = [str(message.get("content") or "") for message in payload["messages"]]
-    return "\n".join([*parts, *(str(tool) for tool in payload.get("tools", ()))])

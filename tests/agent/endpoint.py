@@ -1,11 +1,11 @@
-"""A chat endpoint of our own over loopback, spoken to as OpenAI's, which says and breaks what a script tells it.
+"""A chat endpoint of our own over loopback, spoken to as OpenAI's, which says and breaks what a script tells.
 
 with Endpoint([say("The base fee is burned [1]."), status(429, retry_after="1")]) as endpoint:
     ...  # base_url=endpoint.url
     endpoint.requests[0].body["messages"]
 
 A script is one reply (given to every request), a list of replies (one a request, in order; a request beyond
-the last is answered with status 400 and `endpoint.exhausted` is set), or a function from a request to a reply.
+the last is answered with status 400 and `endpoint.exhausted` is set), or a function of a request.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Reply:
     finish: the finish reason, else "stop", or "tool_calls" where there are calls.
     fault: what goes wrong after `after` pieces of the text:
       cut (the connection is closed inside a chunk), truncated (the stream ends without finish reason or
-      [DONE]), done (the stream ends with [DONE] and no finish reason), malformed (a chunk is no JSON), stall
-      (nothing more comes), empty (no choices at all), error (an error object inside the stream), html (a page
-      with status 200).
+      [DONE]), done (the stream ends with [DONE] and no finish reason), malformed (a chunk is `raw`, and the
+      stream ends as it should), stall (nothing more comes), empty (no choices at all), error (an error object
+      inside the stream), html (a page with status 200).
     delay: seconds before the first piece; pace: seconds before each further one.
     usage: tokens in, out, and how many of those in were cached; None: not reported.
     model: the model that says it answered, else the one asked for.
@@ -51,6 +51,7 @@ class Reply:
     finish: str | None = None
     fault: Fault | None = None
     after: int = 1
+    raw: str = '{"id": "x", "choices": [{"delta": {"content": '
     delay: float = 0.0
     pace: float = 0.0
     usage: tuple[int, int, int] | None = (100, 20, 0)
@@ -136,7 +137,7 @@ class Endpoint:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def __enter__(self) -> Endpoint:
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
@@ -182,6 +183,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.endpoint = endpoint
+
     def handle_error(self, *_: object) -> None:
         """A client that went away is no news."""
 
@@ -190,84 +195,83 @@ class _Cut(Exception):
     pass
 
 
-def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.path, headers, body)
-            endpoint.opened()
-            try:
-                self._answer(endpoint.reply(request), body)
-            except (_Cut, OSError):
-                self.close_connection = True
-            finally:
-                endpoint.closed()
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.path, headers, body)
+        self.server.endpoint.opened()
+        try:
+            self._answer(self.server.endpoint.reply(request), body)
+        except (_Cut, OSError):
+            self.close_connection = True
+        finally:
+            self.server.endpoint.closed()
 
-        def _answer(self, reply: Reply, body: dict[str, Any]) -> None:
-            if reply.status != 200:
-                error = {"message": reply.message, "type": "error", "code": reply.code, "param": None}
-                self._whole(json.dumps({"error": error}), reply.status, reply.headers)
-            elif reply.fault == "html":
-                endpoint.wait(reply.delay)
-                self._whole("<html>Back soon</html>", 200, {"Content-Type": "text/html"})
-            elif body.get("stream"):
-                self._stream(reply, body)
-            else:
-                endpoint.wait(reply.delay)
-                self._complete(replace(reply, model=reply.model or body["model"]))
+    def _answer(self, reply: Reply, body: dict[str, Any]) -> None:
+        if reply.status != 200:
+            error = {"message": reply.message, "type": "error", "code": reply.code, "param": None}
+            self._whole(json.dumps({"error": error}), reply.status, reply.headers)
+        elif reply.fault == "html":
+            self.server.endpoint.wait(reply.delay)
+            self._whole("<html>Back soon</html>", 200, {"Content-Type": "text/html"})
+        elif body.get("stream"):
+            self._stream(reply, body)
+        else:
+            self.server.endpoint.wait(reply.delay)
+            self._complete(replace(reply, model=reply.model or body["model"]))
 
-        def _whole(self, text: str, number: int = 200, headers: Mapping[str, str] | None = None) -> None:
-            raw = text.encode()
-            self.send_response(number)
-            for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
+    def _whole(self, text: str, number: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        raw = text.encode()
+        self.send_response(number)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
 
-        def _complete(self, reply: Reply) -> None:
-            answer = json.dumps(_completion(reply))
-            if reply.fault == "malformed":
-                answer = answer[: len(answer) // 2]
-            if reply.fault == "stall":
-                endpoint.wait(3600)
-                raise _Cut
-            if reply.fault == "cut":
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer) + 100))
-                self.end_headers()
-                self.wfile.write(answer.encode())
-                raise _Cut
-            self._whole(answer)
-
-        def _stream(self, reply: Reply, body: dict[str, Any]) -> None:
+    def _complete(self, reply: Reply) -> None:
+        answer = json.dumps(_completion(reply))
+        if reply.fault == "malformed":
+            answer = answer[: len(answer) // 2]
+        if reply.fault == "stall":
+            self.server.endpoint.wait(3600)
+            raise _Cut
+        if reply.fault == "cut":
             self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Transfer-Encoding", "chunked")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer) + 100))
             self.end_headers()
-            reply = replace(reply, model=reply.model or body["model"])
-            reported = (body.get("stream_options") or {}).get("include_usage", False)
-            for at, event in enumerate(_events(reply, reported)):
-                endpoint.wait(reply.pace if at else reply.delay)
-                if event == "stall":
-                    endpoint.wait(3600)
-                    raise _Cut
-                if event == "cut":
-                    self.wfile.write(b'ff\r\ndata: {"id": "x", "choi')
-                    raise _Cut
-                raw = f"data: {event}\n\n".encode()
-                self.wfile.write(f"{len(raw):x}\r\n".encode() + raw + b"\r\n")
-                self.wfile.flush()
-            self.wfile.write(b"0\r\n\r\n")
+            self.wfile.write(answer.encode())
+            raise _Cut
+        self._whole(answer)
 
-        def log_message(self, format: str, *_: Any) -> None:  # noqa: A002
-            """Tests are quiet."""
+    def _stream(self, reply: Reply, body: dict[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        reply = replace(reply, model=reply.model or body["model"])
+        reported = (body.get("stream_options") or {}).get("include_usage", False)
+        for at, event in enumerate(_events(reply, reported)):
+            self.server.endpoint.wait(reply.pace if at else reply.delay)
+            if event == "stall":
+                self.server.endpoint.wait(3600)
+                raise _Cut
+            if event == "cut":
+                self.wfile.write(b'ff\r\ndata: {"id": "x", "choi')
+                raise _Cut
+            raw = f"data: {event}\n\n".encode()
+            self.wfile.write(f"{len(raw):x}\r\n".encode() + raw + b"\r\n")
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
 
-    return Handler
+    def log_message(self, format: str, *_: Any) -> None:  # noqa: A002
+        """Tests are quiet."""
 
 
 def _events(reply: Reply, reported: bool) -> Iterator[str]:
@@ -299,7 +303,9 @@ def _broken_end(reply: Reply) -> Iterator[str]:
     if reply.fault in ("stall", "cut"):
         yield reply.fault
     elif reply.fault == "malformed":
-        yield '{"id": "x", "choices": [{"delta": {"content": '
+        yield reply.raw
+        yield _chunk(reply, {}, reply.reason)
+        yield "[DONE]"
     elif reply.fault == "error":
         yield json.dumps({"error": {"message": "the model fell over", "type": "server_error", "code": None}})
     elif reply.fault == "done":
