@@ -1,0 +1,135 @@
+"""Brings spellings of the same text together before facts are compared.
+
+`plain` is what facts are read from: invisible characters gone, digits of all scripts as ASCII, superscripts
+and LaTeX as plain arithmetic. `visible` is what a person is shown: the same words, with nothing hidden in them.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
+_SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_RAISED = re.compile(r"(?<=[\w)\]}])[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+")
+_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_STACKED = re.compile("(?<=[0-9])[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff\ufe00-\ufe0f]+")
+"""Marks on a digit, which would hide that it belongs to the next one."""
+
+_JOINERS = frozenset("\u200c\u200d")
+
+_SPELLINGS = tuple(
+    (re.compile(pattern), new)
+    for pattern, new in [
+        (r"(?i)<sup>\s*([^<]{1,12}?)\s*</sup>", r"^\1"),
+        (r"(?i)<sub>\s*([^<]{1,12}?)\s*</sub>", r"_\1"),
+        (r"(?<![\w$\\])\$(?!\s)([^$\n]{1,200}?)(?<!\s)\$(?!\d)", r" \1 "),
+        (r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}", r"\1/\2"),
+        (r"\\(?:text\w*|math\w+|emph|mbox|operatorname)\{([^{}]*)\}", r"\1"),
+        (r"(?<=\d)(?:\\[,;!: ]|\{,\}|~)(?=\d{3}(?!\d))", ","),
+        (r"\^\{([^{}]{1,40})\}", r"^\1"),
+        (r"_\{([^{}]{1,40})\}", r"_\1"),
+        (r"\\times\b", "×"),
+        (r"\\cdot\b", "·"),
+        (r"\\(?:le|leq)\b", "≤"),
+        (r"\\(?:ge|geq)\b", "≥"),
+        (r"\\([%$_#&*~|\[\]])", r"\1"),
+    ]
+)
+_MARKED_UP = re.compile(r"[\\$<]|_\{|\^\{|\{,\}")
+_GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:[\u00a0\u2007\u2008\u2009\u202f']\d{3})+(?![\w])")
+_WIDE = r"\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+"""Scripts that put no space between words."""
+
+_WIDE_BORDER = re.compile(rf"(?<=[{_WIDE}])(?=[\dA-Za-z$])|(?<=[\dA-Za-z%])(?=[{_WIDE}])")
+_WIDE_SCRIPT = re.compile(f"[{_WIDE}]")
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»「」『』〝〞", '"') | dict.fromkeys("‘’‚‛‹›`´′", "'"))
+_EMPHASIS = re.compile(r"(?<!\w)[*_~]+(?=\S)|(?<=\S)[*_~]+(?!\w)")
+_LINKED = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)|\[https?://\S+ ([^\[\]]*)\]")
+
+
+def plain(text: str) -> str:
+    r"""The text as facts are read from it.
+
+    >>> plain("１６\u200b,777,216 = 2²⁴"), plain(r"$2^{24}$ is 16\,777\,216"), plain("٣٠ days")
+    ('16,777,216 = 2^24', ' 2^24  is 16,777,216', '30 days')
+    """
+    if not text.isascii():
+        text = _LOWERED.sub(lambda m: "_" + m.group().translate(_SUBSCRIPT), text)
+        text = _RAISED.sub(lambda m: "^" + m.group().translate(_SUPERSCRIPT), text)
+        text = _GROUPED.sub(lambda m: re.sub(r"\D", ",", m.group()), text)
+        text = re.sub("[¼½¾⅐-⅞]", lambda m: " " + unicodedata.normalize("NFKC", m.group()), text)
+        text = _STACKED.sub("", unicodedata.normalize("NFKC", "".join(map(_digit, text))))
+        text = "".join(filter(_shows, text)).translate({0x2044: "/", 0x2212: "-", 0x2010: "-", 0x2011: "-"})
+        text = _WIDE_BORDER.sub(" ", text) if _WIDE_SCRIPT.search(text) else text
+    if _MARKED_UP.search(text):
+        for pattern, new in _SPELLINGS:
+            text = pattern.sub(new, text)
+    return text
+
+
+def visible(text: str) -> str:
+    r"""The text as it is shown: entities resolved, nothing invisible, letters and digits of one width.
+
+    >>> visible("1&#8203;6 ｇas\u202e, ٣ days")
+    '16 gas, 3 days'
+    """
+    text = html.unescape(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return _STACKED.sub("", "".join(_one_width(char) for char in text if _shows(char)))
+
+
+def quotable(text: str) -> str:
+    r"""The text as quotations are compared: one sort of quote, no emphasis, links by their words, one space.
+
+    >>> quotable("the “base  fee”\n is **burned**") == quotable('the "base fee" is burned')
+    True
+    """
+    text = _LINKED.sub(lambda m: m.group(1) or m.group(2) or "", plain(text))
+    return " ".join(_EMPHASIS.sub("", text.replace("`", "")).translate(_QUOTES).split())
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a sentence is by its letters or its commonest words in another language than English.
+
+    >>> is_foreign("La tarifa base se quema con el bloque"), is_foreign("The base fee is burned")
+    (True, False)
+    """
+    letters = [char for char in text if char.isalpha()]
+    if sum(not unicodedata.name(char, "").startswith("LATIN") for char in letters) * 2 > len(letters):
+        return True
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return sum(w in _FOREIGN for w in words) > sum(w in _ENGLISH for w in words)
+
+
+_ENGLISH = frozenset(
+    "the of and to is are in on by with for that which from at be was were it its an as or has".split()  # noqa: SIM905
+)
+_FOREIGN = frozenset(
+    "el la los las del que una un es en se por con para su le les des du et est une dans pour sur der die das "
+    "und ist ein eine den dem mit von im zu nicht wird o os da do em não uma il di che è per sono".split()  # noqa: SIM905
+)
+
+
+def _digit(char: str) -> str:
+    """A decimal digit of any script as ASCII, anything else as it is."""
+    return str(unicodedata.decimal(char)) if char > "\x7f" and char.isdecimal() else char
+
+
+def _shows(char: str) -> bool:
+    """Whether a character is seen, or joins letters that are."""
+    if char < "\x7f":
+        return char >= " " or char in "\n\t"
+    if char in _JOINERS or "\ufe00" <= char <= "\ufe0f":
+        return False
+    return unicodedata.category(char) not in ("Cf", "Cc", "Me", "Co", "Cs", "Cn")
+
+
+def _one_width(char: str) -> str:
+    """A letter or digit that only looks different, such as a fullwidth one, as the ASCII one that it is."""
+    if char <= "\x7f" or unicodedata.category(char) == "No":
+        return char
+    folded = unicodedata.normalize("NFKC", _digit(char))
+    return folded if len(folded) == 1 and folded.isascii() and folded.isprintable() else char

@@ -1,0 +1,206 @@
+"""Grounds a draft: keeps what the cited evidence carries, drops the rest with reasons, renumbers the citations.
+
+Nothing is kept without a citation of a verbatim span that exists, nor with an identifier, number, date or quotation
+that its spans, or the headings above them, do not hold. A number that the question states needs support like any
+other. Headings and leads ("In short:") are kept where their words are the question's or the sources' and claim
+nothing. A sentence that says what the library lacks cannot be cited, so it is dropped without being a fault; a
+draft of nothing else is a refusal.
+
+What is not seen: who does what to whom, sums and conclusions (they count as unsupported numbers), number words of
+other languages than English.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent import answers
+from agent.cite import cite
+from agent.disagree import Disagreement, disagreements
+from agent.draft import Piece, pieces
+from agent.facts import facts
+from agent.pack import Section
+from agent.support import Corpus, Source, Weights
+from agent.verdict import Court, Judge, Kept
+from index.words import query_terms
+
+_LACKS = re.compile(
+    r"\bnot in (?:the|this|your|our) library\b"
+    r"|\b(?:passages?|sources?|library|documents?|context|evidence|excerpts?|materials?|text)\b.{0,40}"
+    r"\b(?:do(?:es)? not|don't|doesn't|did not|cannot|can't|lacks?|contains? no|has no|have no|holds? no|says? nothing)"
+    r"|\b(?:could|can|was|were|am) ?(?:not|n't|unable to)\b.{0,30}\b(?:find|found|answer|determine|locate)"
+    r"|\bi (?:do not|don't) (?:know|have)\b|\bno (?:relevant )?(?:information|mention|answer|evidence|passage|source)s?\b"
+    r"|\bno (?:se encuentra|aparece|está|hay información)\b|\bno encontr"
+    r"|(?:库|庫|资料|資料|来源|來源|文档|文檔|上下文|段落)[^。]{0,12}(?:没有|沒有|未|不)|(?:没有|沒有|未)(?:找到|提到|提及|包含)",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(r"\b(?:not|never|no|none|without|cannot)\b|n't\b", re.IGNORECASE)
+_NEUTRAL = frozenset(
+    "short summary overview answer background introduction conclusion details detail key point points difference "
+    "differences similarity similarities comparison compared example examples note notes step steps source sources "
+    "result results main follow follows following below result brief both case cases list table value values name "
+    "names limit limits rule rules parameter parameters constant constants work works how question first second "
+    "finally next also word words say says thing things mean means meaning reason reasons".split()  # noqa: SIM905
+)
+_FRAME = 100
+"""Characters of the longest heading or lead that is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A sentence of the draft that failed, and what to mend."""
+
+    sentence: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """What is left of a draft.
+
+    sentences and citations: numbered from 1 in order of appearance; each citation is one verbatim span.
+    text: the sentences with their marks, laid out as the draft was, with its headings.
+    notes: corrections for a person to know, such as a citation that was replaced.
+    refused: the draft says nothing but that the library holds no answer.
+    """
+
+    sentences: tuple[answers.Sentence, ...]
+    citations: tuple[answers.Citation, ...]
+    faults: tuple[Fault, ...]
+    text: str
+    notes: tuple[str, ...] = ()
+    refused: bool = False
+    disagreements: tuple[Disagreement, ...] = ()
+
+
+def ground(
+    draft: str,
+    evidence: Mapping[int, Section],
+    corpus: Corpus,
+    question: str,
+    judge: Judge | None = None,
+) -> Grounding:
+    """Checks each sentence of a draft against the sections that it cites by number.
+
+    judge: decides instead of words and meaning whether a passage supports a sentence; facts are checked all the
+    same. It is called once, in this thread.
+    """
+    weights = Weights(corpus)
+    sources = {number: Source(number, section, weights) for number, section in evidence.items()}
+    parts = pieces(draft)
+    claims = [piece for piece in parts if not _frames(piece) and not _is_refusal(piece)]
+    verdicts = dict(zip(map(id, claims), Court(sources, corpus, weights, judge).decide(claims), strict=True))
+    kept = {at: v for at, piece in enumerate(parts) if isinstance(v := verdicts.get(id(piece)), Kept)}
+    known = _known(question, kept.values(), weights)
+    frames = {at for at, piece in enumerate(parts) if at not in kept and _is_neutral(piece, known, corpus)}
+    faults = tuple(
+        Fault(v.text, v.reason)
+        for at, piece in enumerate(parts)
+        if (v := verdicts.get(id(piece))) and not isinstance(v, Kept) and at not in frames
+    )
+    return _assembled(parts, kept, frames, faults, evidence, weights)
+
+
+def _frames(piece: Piece) -> bool:
+    """Whether a piece only introduces others and carries no citation."""
+    return piece.kind in ("heading", "lead") and not piece.cited
+
+
+def _is_refusal(piece: Piece) -> bool:
+    return (
+        piece.kind in ("prose", "item")
+        and not piece.cited
+        and bool(_LACKS.search(piece.text))
+        and not facts(piece.text)
+    )
+
+
+def _known(question: str, kept: Iterable[Kept], weights: Weights) -> frozenset[str]:
+    """The stems that a heading may be made of."""
+    spans = (span.stems for one in kept for _, span in one.spans)
+    return weights.stems(question).union(*spans)
+
+
+def _is_neutral(piece: Piece, known: frozenset[str], corpus: Corpus) -> bool:
+    """Whether a heading, a lead or the head of a table says nothing that would need a source."""
+    if piece.kind not in ("heading", "lead") or len(piece.text) > _FRAME or piece.broken:
+        return False
+    if facts(piece.text) or _DENIES.search(piece.text) or "\0" in piece.text:
+        return False
+    terms = [term for term in query_terms(piece.text) if term not in _NEUTRAL]
+    return set(corpus.stems(" ".join(terms))) <= known
+
+
+def _assembled(
+    parts: Sequence[Piece],
+    kept: Mapping[int, Kept],
+    frames: set[int],
+    faults: tuple[Fault, ...],
+    evidence: Mapping[int, Section],
+    weights: Weights,
+) -> Grounding:
+    numbers: dict[tuple[int, int, int], int] = {}
+    sentences: list[answers.Sentence] = []
+    for one in kept.values():
+        places = [(number, span.start, span.end) for number, span in one.spans]
+        cited = tuple(sorted({numbers.setdefault(place, len(numbers) + 1) for place in places}))
+        sentences.append(answers.Sentence(one.text, cited))
+    citations = tuple(cite(new, evidence[old], start, end) for (old, start, end), new in numbers.items())
+    lacking = [piece for piece in parts if _is_refusal(piece)]
+    notes = [f'"{_clipped(one.text)}": {one.note}' for one in kept.values() if one.note]
+    notes += [f'left out, for it cannot be cited: "{_clipped(piece.text)}"' for piece in lacking if kept]
+    return Grounding(
+        sentences=tuple(sentences),
+        citations=citations,
+        faults=faults,
+        text=_laid_out(parts, dict(zip(kept, sentences, strict=True)), frames),
+        notes=tuple(notes),
+        refused=bool(lacking) and not kept and not faults,
+        disagreements=disagreements(sentences, citations, weights),
+    )
+
+
+def _laid_out(parts: Sequence[Piece], kept: Mapping[int, answers.Sentence], frames: set[int]) -> str:
+    """The kept sentences with their marks, in the paragraphs, items, rows and code of the draft."""
+    out: list[str] = []
+    waiting: list[Piece] = []
+    last: Piece | None = None
+    for at, piece in enumerate(parts):
+        if at in frames:
+            waiting = [one for one in waiting if one.kind == "heading" and piece.kind == "lead"] + [piece]
+            continue
+        if at not in kept:
+            continue
+        shown = [one for one in waiting if one.kind == "heading" or _introduces(one, piece)]
+        for one in [*shown, piece]:
+            text = _line(one, kept[at] if one is piece else None)
+            out += [_gap(last, one), text] if last else [text]
+            last = one
+        waiting = []
+    return "".join(out)
+
+
+def _introduces(lead: Piece, piece: Piece) -> bool:
+    return piece.kind != "prose" or lead.block == piece.block
+
+
+def _gap(last: Piece, piece: Piece) -> str:
+    """What stands between two pieces."""
+    if last.block == piece.block and last.kind in ("prose", "lead") and piece.kind in ("prose", "lead"):
+        return " "
+    return "\n" if last.kind == piece.kind and piece.kind in ("item", "row") else "\n\n"
+
+
+def _line(piece: Piece, sentence: answers.Sentence | None) -> str:
+    if sentence is None:
+        return f"## {piece.text}" if piece.kind == "heading" else piece.text
+    marks = "".join(f"[{number}]" for number in sentence.citations)
+    if piece.kind == "code":
+        return f"```\n{sentence.text}\n```\n{marks}"
+    return f"{piece.prefix}{sentence.text} {marks}"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _FRAME else f"{text[:_FRAME]}…"
