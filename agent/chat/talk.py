@@ -55,7 +55,7 @@ class Chat:
         """Prints what is no answer."""
         from rich.text import Text
 
-        self.out.print(Text(present.clean(line), style="dim"))
+        self.out.print(Text(present.clean(line), style="dim"), soft_wrap=True)
 
     async def take(self, line: str, *, live: bool) -> bool:
         """Answers a question or obeys a command; False, and one line that says why, where that fails.

@@ -182,7 +182,8 @@ async def _new(chat: Chat, _rest: str) -> None:
 
 async def _history(chat: Chat, _rest: str) -> None:
     for number, turn in enumerate(chat.session.turns, 1):
-        chat.out.print(f"{number:>3}  {turn.answer_id}  {present.one_line(turn.question)}")
+        chat.out.print(f"{number:>3}  {present.one_line(turn.question)}", soft_wrap=True)
+        chat.out.print(f"     answer {turn.answer_id}")
     if not chat.session.turns:
         chat.say("nothing was asked yet in this conversation")
 
