@@ -1,0 +1,19 @@
+"""The commands that fill a library and look after it: each module here holds some, this one joins them."""
+
+from __future__ import annotations
+
+import typer
+
+from ingest.commands import papers, upkeep
+from ingest.commands.running import fetcher, limits
+
+__all__ = ["commands", "fetcher", "limits"]
+
+commands = typer.Typer()
+ingest = typer.Typer(
+    no_args_is_help=True, help="Read sources into the library; only what changed costs anything."
+)
+for part in (papers,):
+    ingest.add_typer(part.commands)
+commands.add_typer(ingest, name="ingest")
+commands.add_typer(upkeep.commands)
