@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -54,9 +54,9 @@ class Session:
     ) -> AsyncGenerator[Event, None]:
         """What happens until the answer, which is stored. Raises ChainciteError."""
         yield Step("search", "searching the library")
-        answer = await asyncio.to_thread(
-            ask, self._library, question, budget or self.budget, filters or self.filters
-        )
+        seen = filters or self.filters
+        seen = replace(seen, as_of=seen.as_of or self.as_of)
+        answer = await asyncio.to_thread(ask, self._library, question, budget or self.budget, seen)
         self._answers.save(answer)
         self.turns += (Turn(question, question, answer.id, answer.text),)
         yield Final(answer)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import Output
 
     from agent.chat.talk import Chat
-    from index.library import Library
     from index.values import Document
 
 _SHOWN = 50
@@ -39,7 +38,6 @@ class Prompt:
     def __init__(
         self,
         chat: Chat,
-        library: Library,
         history: Path,
         *,
         input: Input | None = None,  # noqa: A002
@@ -47,7 +45,7 @@ class Prompt:
     ) -> None:
         self._session: PromptSession[str] = PromptSession(
             "› ",
-            completer=ThreadedCompleter(Completions(chat, library)),
+            completer=ThreadedCompleter(Completions(chat)),
             complete_while_typing=False,
             history=_Kept(history),
             bottom_toolbar=lambda: f" {chat.state()}",
@@ -95,9 +93,8 @@ class _Kept(FileHistory):
 class Completions(Completer):
     """What Tab offers: commands, what may follow them, and designations of the library's documents."""
 
-    def __init__(self, chat: Chat, library: Library) -> None:
+    def __init__(self, chat: Chat) -> None:
         self._chat = chat
-        self._library = library
 
     def get_completions(self, document: Line, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
         """The words that go on from what stands before the cursor."""
@@ -139,7 +136,7 @@ class Completions(Completer):
     @property
     def _documents(self) -> list[Document]:
         try:
-            return self._library.documents()
+            return self._chat.library.documents()
         except ChainciteError:
             return []
 

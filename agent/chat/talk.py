@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.chat.prompt import Prompt
     from agent.session import Session
     from agent.verify import Reread
+    from index.library import Library
 
 
 class Chat:
@@ -29,15 +30,16 @@ class Chat:
     """
 
     def __init__(
-        self, session: Session, answers: Answers, reread: Reread, models: tuple[str, ...], out: Console
+        self, session: Session, library: Library, reread: Reread, models: tuple[str, ...], out: Console
     ) -> None:
         self.session = session
+        self.library = library
         self.reread = reread
         self.models = models
         self.out = out
         self.answer: Answer | None = None
         self.over = False
-        self._answers = answers
+        self._answers = Answers(library.folder)
 
     def last(self) -> Answer:
         """The last answer of the conversation. Raises SettingsError before the first."""

@@ -84,8 +84,8 @@ def changed_filters(filters: Filters, text: str) -> Filters:
             raise SettingsError(f"{word!r} is no filter; write name=value with one of {', '.join(FILTERS)}")
         given.setdefault(name, []).extend([value] if value else [])
     chosen = {**_chosen(filters), **given}
-    since, until = chosen.pop("from", []), chosen.pop("to", [])
-    return filters_of(**chosen, since=since[-1] if since else None, until=until[-1] if until else None)
+    days = {name: values[-1] for name in ("from", "to") if (values := chosen.pop(name, []))}
+    return filters_of(**chosen, since=days.get("from"), until=days.get("to"), as_of=None)
 
 
 async def _sources(chat: Chat, _rest: str) -> None:
@@ -113,8 +113,9 @@ async def _verify(chat: Chat, _rest: str) -> None:
 async def _filter(chat: Chat, rest: str) -> None:
     if rest:
         chat.session.filters = Filters() if rest == OFF else changed_filters(chat.session.filters, rest)
-    words = filter_words(chat.session.filters)
-    chat.say(f"filters: {' '.join(words)}" if words else "no filters: the whole library answers")
+    words = " ".join(filter_words(chat.session.filters)) or "none"
+    passing = len(await asyncio.to_thread(chat.library.documents, chat.session.filters))
+    chat.say(f"filters: {words}; {passing:,} {'document passes' if passing == 1 else 'documents pass'}")
 
 
 async def _budget(chat: Chat, rest: str) -> None:

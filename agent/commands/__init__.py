@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from agent.commands import asking, chatting, reading, verifying
+from agent.commands import asking, chatting, reading, usage, verifying
 from index.settings import Settings
 
 if TYPE_CHECKING:
     from agent.verify import Reread
 
 commands = typer.Typer()
-for part in (asking, chatting, reading, verifying):
+for part in (asking, chatting, reading, verifying, usage):
     commands.add_typer(part.commands)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,19 +49,18 @@ def add_chat(rereading: Callable[[Settings], Reread]) -> None:
         """Talk with the library at a prompt; through a pipe, each line is a question."""
         import asyncio
 
-        from agent.answers import Answers
         from agent.chat.talk import Chat, converse, listen
         from agent.session import Session
 
         settings = spoken_to(context.obj, model, fallback, budget)
         library = open_library(settings)
         session = Session(library, settings, thread=thread)
-        session.filters = filters
+        session.filters, session.as_of = replace(filters, as_of=None), filters.as_of
         models = (settings.model, *settings.fallback_models) if settings.api_key or settings.base_url else ()
-        talk = Chat(session, Answers(settings.library), rereading(settings), models, present.console())
+        talk = Chat(session, library, rereading(settings), models, present.console())
         if sys.stdin.isatty() and sys.stdout.isatty():
             from agent.chat.prompt import Prompt
 
-            asyncio.run(converse(talk, Prompt(talk, library, settings.library / HISTORY), thread))
+            asyncio.run(converse(talk, Prompt(talk, settings.library / HISTORY), thread))
         elif listen(talk, sys.stdin.buffer):
             raise typer.Exit(FOUND_WRONG)
