@@ -113,6 +113,9 @@ class Catalogue:
             passing &= _true(pc.greater_equal(published, pa.scalar(filters.published_from)))
         if filters.published_to:
             passing &= _true(pc.less_equal(published, pa.scalar(filters.published_to)))
+        if filters.as_of:
+            known = pc.coalesce(published, pc.cast(self._rows["retrieved_at"], pa.date32()))
+            passing &= _true(pc.less_equal(known, pa.scalar(filters.as_of)))
         return passing
 
     def _names(self) -> Iterator[tuple[str, str]]:

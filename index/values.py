@@ -181,6 +181,8 @@ class Filters:
 
     sources: shell patterns matched against the uri and the path; authors: parts of names;
     dates include both ends, and a document without a date does not match a date.
+    as_of: only what was published by the end of this day, or, where a document has no publication date,
+    retrieved by then (UTC). A day to come is allowed: it leaves out only what is dated after it.
     """
 
     kinds: tuple[Kind, ...] = ()
@@ -191,6 +193,7 @@ class Filters:
     contracts: tuple[str, ...] = ()
     published_from: date | None = None
     published_to: date | None = None
+    as_of: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

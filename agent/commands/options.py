@@ -56,6 +56,10 @@ def filters_of(
         str | None,
         typer.Option("--to", metavar="YYYY-MM-DD", help="Only documents of this day or earlier."),
     ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="YYYY-MM-DD", help="Only what was published or retrieved by then."),
+    ] = None,
     status: Annotated[Many, typer.Option("--status", help="Only proposals of this status, as Final.")] = None,
 ) -> Filters:
     """The filters that these options make. Raises SettingsError for a value that is not allowed."""
@@ -68,6 +72,7 @@ def filters_of(
         contracts=tuple(contract or ()),
         published_from=day("--from", since),
         published_to=day("--to", until),
+        as_of=day("--as-of", as_of),
     )
     if filters.published_from and filters.published_to and filters.published_from > filters.published_to:
         raise SettingsError(f"--from {since} is after --to {until}; no day lies between them")

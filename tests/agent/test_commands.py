@@ -103,6 +103,8 @@ def test_filters_hold(chaincite, sample_library):
     none = chaincite("--library", sample_library, "search", "fee", "--author", "nobody at all")
     assert none.returncode == 0
     assert "passes these filters" in none.stdout
+    early = chaincite("--library", sample_library, "search", "fee", "--as-of", "2008-01-01")
+    assert "passes these filters" in early.stdout
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,7 @@ def test_filters_hold(chaincite, sample_library):
         (["ask", "  "], "empty"),
         (["search", "fee", "--kind", "poem"], "known are paper, proposal"),
         (["ask", "fee", "--from", "2024-13-01"], "YYYY-MM-DD"),
+        (["search", "fee", "--as-of", "yesterday"], "YYYY-MM-DD"),
         (["ask", "fee", "--from", "2025-01-01", "--to", "2024-01-01"], "no day lies between"),
         (["ask", "What is the base fee?", "--budget", "5"], "raise --budget"),
         (["ask", "What is the base fee?", "--budget", "20"], "raise --budget"),

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from index import doctor, generation
 from index.errors import LibraryError
 from index.library import Library
+from index.search import Options
 from index.values import Document, Filters, Kind, Passage
 
 THINGS = ("base fee", "blob", "token", "signature", "oracle", "bridge")
@@ -317,6 +318,7 @@ facts = st.fixed_dictionaries(
         "status": st.sampled_from([None, "Final", "Draft"]),
         "chain": st.sampled_from([None, "eip155:1", "eip155:10"]),
         "published_at": st.none() | dates,
+        "retrieved_at": st.builds(datetime.combine, dates, st.times(timezones=st.just(UTC))),
         "contracts": st.lists(st.sampled_from(CONTRACTS), max_size=2, unique=True).map(tuple),
     }
 )
@@ -330,6 +332,7 @@ filters = st.builds(
     contracts=st.sampled_from([(), (CONTRACTS[0].upper().replace("0X", "0x"),), CONTRACTS]),
     published_from=st.none() | dates,
     published_to=st.none() | dates,
+    as_of=st.none() | dates,
 )
 
 
@@ -350,7 +353,14 @@ def passes(document: Document, wanted: Filters) -> bool:
         )
         and (not wanted.published_from or (when is not None and when >= wanted.published_from))
         and (not wanted.published_to or (when is not None and when <= wanted.published_to))
+        and (not wanted.as_of or _was_there(document, wanted.as_of))
     )
+
+
+def _was_there(document: Document, day: date) -> bool:
+    if document.published_at is not None:
+        return document.published_at <= day
+    return document.retrieved_at <= datetime.combine(day, time.max, UTC)
 
 
 @pytest.mark.slow
@@ -377,6 +387,30 @@ def test_filters_hold_inside_the_search(
             few = reader.search("the base fee", k=3, filters=one)
             assert len(few) == min(3, 2 * len(matching))
             assert [hit.passage.id for hit in few] == [hit.passage.id for hit in found[:3]]
+
+
+def test_as_of_a_day_nothing_newer_is_found_by_words_or_by_vectors(
+    make: Callable[..., Any], tmp_path: Path
+) -> None:
+    day, last = date(2024, 3, 13), datetime(2024, 3, 13, 23, 59, 59, 999999, tzinfo=UTC)
+    moments = {
+        "doc:published-that-day": (day, datetime(2026, 1, 1, tzinfo=UTC)),
+        "doc:published-the-day-after": (date(2024, 3, 14), last),
+        "doc:retrieved-in-its-last-moment": (None, last),
+        "doc:retrieved-at-midnight": (None, last + timedelta(microseconds=1)),
+    }
+    with Library.writer(tmp_path) as writer:
+        for uri, (published, retrieved) in moments.items():
+            writer.add(
+                *make(uri, ["The base fee is burned. "], published_at=published, retrieved_at=retrieved)
+            )
+    reader = Library(tmp_path)
+    wanted = {"doc:published-that-day", "doc:retrieved-in-its-last-moment"}
+    for options in (Options(words=1, vectors=0), Options(words=0, vectors=1)):
+        hits = reader.search("What burns the base fee?", 10, Filters(as_of=day), options)
+        assert {hit.document.uri for hit in hits} == wanted
+        assert len(reader.search("the base fee", 10, Filters(as_of=date.max), options)) == 4
+        assert reader.search("the base fee", 10, Filters(as_of=date.min), options) == []
 
 
 def test_a_document_comes_back_as_it_was_given(make: Callable[..., Any], tmp_path: Path) -> None:
