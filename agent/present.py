@@ -28,6 +28,9 @@ _RENDERED = {".md", ".markdown", ".mediawiki", ".rst", ".adoc", ".org", ".textil
 """What GitHub shows rendered, where a line number means nothing without `?plain=1`."""
 
 
+_INDENT = "    "
+
+
 def clean(text: str) -> str:
     r"""Source text made safe for a terminal: no escape sequences, control or direction characters.
 
@@ -128,7 +131,6 @@ def show_answer(answer: Answer, out: Console, *, parted: bool = False) -> None:
 
     parted: whether a ruled line with a name stands above the sources.
     """
-    from rich.padding import Padding
     from rich.text import Text
 
     if answer.refused:
@@ -137,7 +139,8 @@ def show_answer(answer: Answer, out: Console, *, parted: bool = False) -> None:
             out.print(Text("\nNearest sources:"))
     for sentence in answer.sentences:
         marks = "".join(f" [{number}]" for number in sentence.citations)
-        out.print(Padding(Text.assemble(clean(sentence.text), (marks, "cyan")), (0, 0, 1, 0), expand=False))
+        _flow(Text.assemble(clean(sentence.text), (marks, "cyan")), out)
+        out.print()
     if parted and (answer.citations or answer.nearest):
         out.rule("nearest sources" if answer.refused else "sources", align="left", style="dim")
     show_sources(answer, out)
@@ -163,19 +166,21 @@ def show_sources(answer: Answer, out: Console) -> None:
 
 def show_citation(citation: Citation, out: Console) -> None:
     """Prints a citation: where it stands, its words, and where it opens."""
-    from rich.padding import Padding
     from rich.text import Text
 
-    out.print(Text(citation_line([citation.number], citation.source)))
-    out.print(Padding(Text(clean(citation.quote), style="bold"), (0, 0, 0, 4), expand=False))
+    _flow(Text(citation_line([citation.number], citation.source)), out, rest=_INDENT)
+    _flow(Text(clean(citation.quote), style="bold"), out, _INDENT, _INDENT)
     out.print(_linked(f"    {link(citation.source)}", citation.source), soft_wrap=True)
 
 
 def show_checks(answer: Answer, checks: Iterable[Check], out: Console) -> None:
     """Prints what became of each citation of an answer."""
+    from rich.text import Text
+
     sources = {citation.number: citation.source for citation in answer.citations}
     for check in checks:
-        out.print(f"[{check.number}] {check.verdict}  {place(sources[check.number])}")
+        verdict = (check.verdict, "green" if check.verdict == "OK" else "bold red")
+        out.print(Text.assemble(f"[{check.number}] ", verdict, f"  {place(sources[check.number])}"))
         if check.verdict != "OK":
             out.print(f"    {clean(check.message)}")
         if check.change is not None:
@@ -197,8 +202,17 @@ def _by_place(citations: Sequence[Citation]) -> Iterable[list[Citation]]:
 def _show_source(line: str, source: SourceRef, out: Console) -> None:
     from rich.text import Text
 
-    out.print(Text(line))
+    _flow(Text(line), out, rest=_INDENT)
     out.print(_linked(f"    {link(source)}", source), soft_wrap=True)
+
+
+def _flow(text: Text, out: Console, first: str = "", rest: str = "") -> None:
+    """Prints text in lines that end in no blanks, the first one behind `first`, the others behind `rest`."""
+    from rich.text import Text
+
+    for number, line in enumerate(text.wrap(out, max(out.width - len(rest), 10))):
+        line.rstrip()
+        out.print(Text(rest if number else first) + line)
 
 
 def _linked(text: str, source: SourceRef) -> Text:
@@ -211,7 +225,6 @@ def _linked(text: str, source: SourceRef) -> Text:
 
 def show_hits(hits: Iterable[Hit], out: Console) -> None:
     """Prints each hit: rank, score, place, address, and the beginning of its text."""
-    from rich.padding import Padding
     from rich.text import Text
 
     for rank, hit in enumerate(hits, 1):
@@ -220,8 +233,8 @@ def show_hits(hits: Iterable[Hit], out: Console) -> None:
             Text.assemble((f"{rank}. ", "bold"), (place(source), "bold"), (f"  {hit.score:.3f}", "dim"))
         )
         if source.designation:
-            out.print(Padding(Text(one_line(source.title), style="italic"), (0, 0, 0, 4), expand=False))
+            _flow(Text(one_line(source.title), style="italic"), out, _INDENT, _INDENT)
         text = Text(one_line(hit.passage.text))
         text.truncate(280, overflow="ellipsis")
-        out.print(Padding(text, (0, 0, 0, 4), expand=False))
+        _flow(text, out, _INDENT, _INDENT)
         out.print(Text(f"    {link(source)}\n", style="blue"), soft_wrap=True)

@@ -44,7 +44,7 @@ class Prompt:
         output: Output | None = None,
     ) -> None:
         self._session: PromptSession[str] = PromptSession(
-            "› ",
+            [("bold ansicyan", "› ")],
             completer=ThreadedCompleter(Completions(chat)),
             complete_while_typing=False,
             history=_Kept(history),
