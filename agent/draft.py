@@ -27,16 +27,16 @@ _NOUN = re.compile(
     r"(?:^|\b(?:to|in|per|by|of|from|with|see|source|passage|and|both|while|whereas))\s*$", re.IGNORECASE
 )
 _INSIDE = re.compile(rf"\d[.,_']?\s?{_MARK}\s?[.,_']?\d|\w{_MARK}\w*[\d_]|[\d_]\w*{_MARK}[a-z]")
-_LEFT_OVER = re.compile(r"\[\s*\^?\d|【\s*\d")
+_LEFT_OVER = re.compile(r"[\[【]\s*\^?\d{1,6}\s*(?:[\]】]|†|[-–,;]\s*\d)")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _HEADING = re.compile(r"\s*(?:#{1,6}\s+(.+?)\s*#*|(?:\*\*|__)([^*_]+?)(?:\*\*|__)\s*)$")
 _ITEM = re.compile(r"(\s*(?:[-*+•‣]|\d{1,3}[.)]|\(?[a-z]\)|\d{1,3}、)\s+)(.*)$")
 _RULE = re.compile(r"\s*(?:\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?|[-*_=]{3,})\s*$")
 _STOP = re.compile(r"[.!?…。！？；]+[\"'”’»」』)\]*_]*")
 _ABBREVIATIONS = frozenset(
-    "e.g i.e cf vs etc approx al fig figs eq sec no nr vol pp dr mr mrs ms st resp incl".split()
-)  # noqa: SIM905
-_QUOTE = re.compile(r"\s*>+\s?")
+    ["e.g", "i.e", "cf", "vs", "etc", "approx", "al", "fig", "figs", "eq", "sec", "no", "nr", "vol", "pp", "dr", "mr", "mrs", "ms", "st", "resp", "incl"]
+)
+_QUOTE = re.compile(r"^\s*>+\s?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _piece(kind: PieceKind, text: str, prefix: str, block: int) -> Piece:
         )
 
     bare = _MARKS.sub(take, text)
-    bare = re.sub(r"\s+([.,;:!?。，])", r"\1", bare).strip()
+    bare = re.sub(r"\s+([.,;:!?。，])(?=\s|$)", r"\1", bare).strip()
     broken = bool(_INSIDE.search(text)) or bool(_LEFT_OVER.search(re.sub(r"`[^`]*`", "", bare)))
     return Piece(kind, bare, tuple(dict.fromkeys(cited)), prefix, block, broken)
 

@@ -42,10 +42,7 @@ class Fact:
 _MONTHS = {
     name: at
     for at, names in enumerate(
-        "january jan enero janvier januar|february feb febrero février februar|march mar marzo mars märz|"
-        "april apr abril avril|may mayo mai|june jun junio juin juni|july jul julio juillet juli|"
-        "august aug agosto août|september sept sep septiembre septembre|october oct octubre octobre oktober|"
-        "november nov noviembre novembre|december dec diciembre décembre dezember".split("|"),
+        ["january jan enero janvier januar", "february feb febrero février februar", "march mar marzo mars märz", "april apr abril avril", "may mayo mai", "june jun junio juin juni", "july jul julio juillet juli", "august aug agosto août", "september sept sep septiembre septembre", "october oct octubre octobre oktober", "november nov noviembre novembre", "december dec diciembre décembre dezember"],
         1,
     )
     for name in names.split()
@@ -56,7 +53,7 @@ _NUMBER = rf"(?:{_DIGITS})(?:\.\d+)?(?!\.?\d)"
 _EXPONENT = r"\(?-?\d{1,3}\)?(?![\d.]*\d)"
 _NUMERIC = re.compile(
     rf"""
-      (?P<cut>0x[0-9a-f]*(?:\.{{2,4}}|…)[0-9a-f]*)
+      (?P<cut>(?<!\w)0x[0-9a-f]*(?:\.{{2,4}}|…)(?!0x)[0-9a-f]*(?!\w))
     | (?P<hex>(?<!\w)0x[0-9a-f]+(?!\w)|(?<!\w)(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{{32,}}(?!\w))
     | (?P<designation>(?<![A-Za-z0-9])(?P<series>EIP|ERC|BIP|CAIP|SLIP|RIP)(?P<many>s)?
         [-_ ]?\#?(?P<nr>\d+)(?![A-Za-z_])(?P<more>(?:(?:/|(?(many)(?:,\ (?:and\ )?|\ and\ |\ or\ |\ &\ )|/))\d+(?!\w|[.,]\d))*))
@@ -69,7 +66,7 @@ _NUMERIC = re.compile(
     | (?<!\w)(?P<my>(?:(?=(?-i:[A-Z]))|(?=\w+\ del?\ ))(?P<m4>{_MONTH})\.?,?\ (?:of\ |de\ |del\ )?(?P<y4>\d{{4}})(?!\d))
     | (?P<han>(?P<y5>\d{{4}})\s*年\s*(?P<m5>\d{{1,2}})\s*月(?:\s*(?P<d5>\d{{1,2}})\s*日)?)
     | (?:(?<![\w.:])|(?<=\dT))(?P<time>\d{{1,2}}:\d{{2}}(?::\d{{2}})?)(?:\.\d+)?Z?(?![\w:])
-    | (?<![\w.])(?P<version>v\d+(?:\.\d+)*|\d+(?:\.\d+){{2,}})(?![\w])
+    | (?<![\w.])(?P<version>v\d+(?:\.\d+)*|\d+(?:\.\d+){{2,}}(?:-?[a-z]\w*)?)(?!\w)
     | (?<![\w.])(?P<power>(?P<sign1>[-+])?(?P<mantissa>{_NUMBER})\ ?[×x*·]\ ?10(?:\^|\*\*)(?P<ten>{_EXPONENT})
         |(?P<base>{_NUMBER})\ ?(?:\^|\*\*)\ ?(?P<exponent>{_EXPONENT}))
     | (?<![\w.])(?P<scientific>(?P<sign2>(?<![\d)])[-+])?(?P<coefficient>{_NUMBER})e(?P<tens>[-+]?\d{{1,3}}))(?!\w)
@@ -84,8 +81,8 @@ _NUMERIC = re.compile(
 )
 _URL = re.compile(r"\b(?:https?|wss?|ftp|ipfs|git|ssh)://[^\s<>\"'`)\]}，。、）】]+", re.IGNORECASE)
 _CODE = re.compile(r"`([^`\n]+)`")
-_TOKEN = re.compile(r"[@#$]?\w+(?:[.:@]\w+|-(?=[^\s\d]*\d)\w+)*(?:\(\))?")
-_SPELLED = re.compile(r"[a-z]\d|[^\W_]_+[^\W_]|[a-z][A-Z]|[A-Z]{2,}[a-z]{2,}|^_+\w|[.:@]\w\w|\(\)$|^[@#$]")
+_TOKEN = re.compile(r"\w+(?:[.:@]\w+|-(?=[^\s\d]*\d)\w+)*(?:\(\))?")
+_SPELLED = re.compile(r"[a-z]\d|[^\W_]_+[^\W_]|[a-z][A-Z]|[A-Z]{2,}[a-z]{2,}|^_+\w|[.:@]\w\w|\(\)$")
 _ABBREVIATED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]?|\w+\.(?:e|g|i)\.?")
 _LOUD = frozenset(
     "MUST NOT SHOULD SHALL MAY REQUIRED RECOMMENDED OPTIONAL NOTE AND OR ALL ANY ONLY NO IF IS IN OK".split()  # noqa: SIM905

@@ -108,8 +108,7 @@ _ENGLISH = frozenset(
     "the of and to is are in on by with for that which from at be was were it its an as or has".split()  # noqa: SIM905
 )
 _FOREIGN = frozenset(
-    "el la los las del que una un es en se por con para su le les des du et est une dans pour sur der die das "
-    "und ist ein eine den dem mit von im zu nicht wird o os da do em não uma il di che è per sono".split()  # noqa: SIM905
+    ["el", "la", "los", "las", "del", "que", "una", "un", "es", "en", "se", "por", "con", "para", "su", "le", "les", "des", "du", "et", "est", "une", "dans", "pour", "sur", "der", "die", "das", "und", "ist", "ein", "eine", "den", "dem", "mit", "von", "im", "zu", "nicht", "wird", "o", "os", "da", "do", "em", "não", "uma", "il", "di", "che", "è", "per", "sono"]
 )
 
 

@@ -38,11 +38,7 @@ _LACKS = re.compile(
 )
 _DENIES = re.compile(r"\b(?:not|never|no|none|without|cannot)\b|n't\b", re.IGNORECASE)
 _NEUTRAL = frozenset(
-    "short summary overview answer background introduction conclusion details detail key point points difference "
-    "differences similarity similarities comparison compared example examples note notes step steps source sources "
-    "result results main follow follows following below result brief both case cases list table value values name "
-    "names limit limits rule rules parameter parameters constant constants work works how question first second "
-    "finally next also word words say says thing things mean means meaning reason reasons".split()  # noqa: SIM905
+    ["short", "summary", "overview", "answer", "background", "introduction", "conclusion", "details", "detail", "key", "point", "points", "difference", "differences", "similarity", "similarities", "comparison", "compared", "example", "examples", "note", "notes", "step", "steps", "source", "sources", "result", "results", "main", "follow", "follows", "following", "below", "result", "brief", "both", "case", "cases", "list", "table", "value", "values", "name", "names", "limit", "limits", "rule", "rules", "parameter", "parameters", "constant", "constants", "work", "works", "how", "question", "first", "second", "finally", "next", "also", "word", "words", "say", "says", "thing", "things", "mean", "means", "meaning", "reason", "reasons"]
 )
 _FRAME = 100
 """Characters of the longest heading or lead that is kept."""

@@ -44,13 +44,20 @@ _OPPOSITES = [
 _NEGATION = re.compile(
     r"\b(?:not|never|no|nor|neither|without|cannot|none|nothing|nobody)\b|n't\b|不|没有|沒有|無法|无法|\bsin\b"
 )
+_NEGATIVE = re.compile(
+    r"\b(?:in(?:valid|correct|secure|compatible|dependent|activ|sufficient)|im(?:possible|mutable)|un|non-?|dis)\w+"
+    r"|\b(?:prevent|forbid|forbade|prohibit|lack|fail|except|avoid|stop|reject|refus|only|rather|instead|unlike|until"
+    r"|zero|empty|missing|absent|exclu|ignor|remov|omit|skip|revert|abort|deni|deny|unless|beyond|too|hardly|few|less)",
+    re.IGNORECASE,
+)
+"""Words in which a source may say what a sentence says with `not`."""
+
 _BREAK = re.compile(
-    r"[.,;:!?()\n]|\b(?:but|however|unless|except|although|while|and|or|if|when|because|so)\b"
+    r"[.,;:!?()]|\b(?:but|however|unless|except|although|while|and|or|if|when|because|so)\b"
 )
 _MODALS = {"must": 3, "shall": 3, "should": 2, "may": 1, "can": 1, "might": 1}
 _FILLER = frozenset(
-    "be been being is are was were has have had do does did will would can could may might must should shall a an the "
-    "any to of in on by for it its that this these those longer yet only also ever more less than able allowed".split()  # noqa: SIM905
+    ["be", "been", "being", "is", "are", "was", "were", "has", "have", "had", "do", "does", "did", "will", "would", "can", "could", "may", "might", "must", "should", "shall", "a", "an", "the", "any", "to", "of", "in", "on", "by", "for", "it", "its", "that", "this", "these", "those", "longer", "yet", "only", "also", "ever", "more", "less", "than", "able", "allowed"]
 )
 _SCOPE = 2
 
@@ -68,6 +75,8 @@ def conflict(sentence: str, source: str) -> str | None:
 
 def _negated(sentence: str, source: str) -> str | None:
     (here, here_not), (there, there_not) = _polar(sentence), _polar(source)
+    if here_not and not there_not and not _NEGATIVE.search(source):
+        return f'it negates "{min(here_not)}", and its source negates nothing'
     for word in sorted(here_not - here):
         if word in there and word not in there_not:
             return f'it negates "{word}", which the source affirms'
@@ -82,12 +91,12 @@ def _polar(text: str) -> tuple[frozenset[str], frozenset[str]]:
     plain: set[str] = set()
     negated: set[str] = set()
     for clause in _BREAK.split(text.lower().replace("’", "'")):
-        before, *after = _NEGATION.split(clause)
-        plain.update(_roots(before))
-        for part in after:
-            roots = list(_roots(part))
-            negated.update(roots[:_SCOPE])
+        before, *after = (list(_roots(part)) for part in _NEGATION.split(clause))
+        for roots in after:
+            negated.update(roots[:_SCOPE] or before[-1:])
+            before = before if roots else before[:-1]
             plain.update(roots[_SCOPE:])
+        plain.update(before)
     return frozenset(plain), frozenset(negated)
 
 

@@ -71,9 +71,7 @@ _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10
 _SCALES |= {"bn": 10**9, "mn": 10**6, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "百万": 10**6}
 _SCALES |= {"millones": 10**6, "millón": 10**6, "millions": 10**6, "Millionen": 10**6, "mil": 10**3}
 _STOP = frozenset(
-    "of in for and or to per is are was were be by on at with from as than that which who when if the a an "
-    "each every it this these those but so then not may must can will has have had into until after before "
-    "while where since between only de del la el en y o por que von und pro der die das".split()  # noqa: SIM905
+    ["of", "in", "for", "and", "or", "to", "per", "is", "are", "was", "were", "be", "by", "on", "at", "with", "from", "as", "than", "that", "which", "who", "when", "if", "the", "a", "an", "each", "every", "it", "this", "these", "those", "but", "so", "then", "not", "may", "must", "can", "will", "has", "have", "had", "into", "until", "after", "before", "while", "where", "since", "between", "only", "de", "del", "la", "el", "en", "y", "o", "por", "que", "von", "und", "pro", "der", "die", "das"]
 )
 _SCALE = re.compile(
     r"[\s-]?(thousand|million|billion|trillion|millones|millón|millions|Millionen|bn|mn|百万|[万萬亿億])(?![A-Za-z])"
@@ -195,8 +193,7 @@ def _noun(text: str, end: int) -> str:
 _SMALL = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()  # noqa: SIM905
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
     )
 } | {"dozen": 12}
 _TENS = {

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 from agent import extract
 from agent.cite import passage_at
-from agent.facts import Fact
+from agent.facts import Fact, Kind, numeric_facts
 from agent.fold import plain
 from agent.held import Held
 from agent.pack import Section
@@ -27,6 +27,15 @@ MOST_SPANS = 3
 
 _WINDOW = 4
 """Neighbouring units that a quotation may reach over."""
+
+_LEAD = 300
+"""Characters of the line above a list or table that count as part of each item and row."""
+
+_NEARLY, _WHOLE, _SOME = 0.8, 0.9, 4
+"""The share of a sentence's words in one span from which on no value may be another, and from which on all of at
+least so many words bind the values to the span."""
+
+_VALUES: tuple[Kind, ...] = ("number", "date", "time", "address", "hash", "power", "ordinal", "designation")
 
 _ADDS = 0.12
 """The share of a sentence that a further span must add, where it adds no fact."""
@@ -101,10 +110,17 @@ class Source:
         for unit in split(text):
             context = passage_at(self.section, unit.start)[0].context
             above = text[end : unit.start].rpartition("\n")[0]
-            around = "\n".join(filter(None, (context, above.strip(), unit.lead)))
+            lead = unit.lead[-_LEAD:] if unit.unit == "row" and unit.lead.lstrip()[:1] in "|!" or unit.lead.endswith(":") else ""
+            around = "\n".join(filter(None, (context, above.strip(), lead)))
             spans.append(Span(self.section, unit.start, unit.end, around, self._weights))
             end = unit.end
         return spans
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The stems of the whole section and its headings."""
+        contexts = "\n".join(dict.fromkeys(passage.context for passage in self.section.passages))
+        return self._weights.stems(f"{contexts}\n{self.section.text}")
 
     def holding(self, fact: Fact) -> list[Span]:
         """The spans that hold a fact; for a quotation or code that no one unit holds, neighbours together."""
@@ -148,6 +164,34 @@ class Support:
     coverage: float
 
 
+def displaced(text: str, content: Mapping[str, float], found: Support) -> str | None:
+    """A value in a sentence that was put in the place of another, in words; None where there is none.
+
+    The closest span is the one that holds most of the sentence's words. Where it holds nearly all of them, the
+    sentence's values must be in it too, and of as many values none may be another.
+    """
+    words = {stem: weight for stem, weight in content.items() if not stem[:1].isdigit()}
+    total = sum(words.values())
+    if not total or not found.spans:
+        return None
+    shares = [sum(words[w] for w in words.keys() & span.stems) / total for _, span in found.spans]
+    share = max(shares)
+    span = found.spans[shares.index(share)][1]
+    if share < _NEARLY:
+        return None
+    said = Held(text)
+    for kind in _VALUES:
+        here = [fact for fact in numeric_facts(said.plain) if fact.kind == kind]
+        there = [fact for fact in numeric_facts(plain(span.text)) if fact.kind == kind]
+        strange = [fact for fact in here if not span.held.holds(fact)]
+        instead = [fact for fact in there if not said.holds(fact)]
+        if instead and (strange or len(here) >= len(there)):
+            return f"where it says {(strange or here)[0].text}, the source says {instead[0].text}"
+        if strange and share >= _WHOLE and len(words) >= _SOME:
+            return f"its source does not say {strange[0].text} of this"
+    return None
+
+
 def support(content: dict[str, float], facts: Sequence[Fact], sources: Sequence[Source]) -> Support:
     """Chooses spans greedily: each next one holds most facts not yet held, then most words not yet there.
 
@@ -170,7 +214,7 @@ def support(content: dict[str, float], facts: Sequence[Fact], sources: Sequence[
             )
             for key, (_, span) in pool.items()
         }
-        best = max(gain, key=lambda key: (gain[key][0] + gain[key][1], -pool[key][1].start))
+        best = max(gain, key=lambda key: (gain[key][0] + gain[key][1], -len(pool[key][1].stems)))
         if chosen and not gain[best][0] and gain[best][1] < _ADDS:
             break
         if sum(gain[best]) == 0:

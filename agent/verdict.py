@@ -16,14 +16,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from agent.draft import Piece
-from agent.facts import facts, hides_a_number
+from agent.facts import Fact, facts, hides_a_number
 from agent.fold import is_foreign
 from agent.polarity import conflict
 from agent.present import one_line
-from agent.support import Corpus, Source, Span, Support, Weights, support
+from agent.support import Corpus, Source, Span, Support, Weights, displaced, support
 
 COVERED, SHARED, CLOSE = 0.6, 0.35, 0.5
 """Coverage that is enough by itself, coverage that is needed at all, and the cosine that then is."""
@@ -58,14 +59,33 @@ class Dropped:
     reason: str
 
 
+class _Claim:
+    """A piece with what is needed to try it; known: the sources that it cites and that there are."""
+
+    def __init__(self, piece: Piece, text: str, known: tuple[int, ...], weights: Weights) -> None:
+        self.piece, self.text, self.known, self._weights = piece, text, known, weights
+
+    @cached_property
+    def facts(self) -> list[Fact]:
+        return facts(self.text)
+
+    @cached_property
+    def content(self) -> dict[str, float]:
+        return self._weights.content(self.text)
+
+    @cached_property
+    def foreign(self) -> bool:
+        return is_foreign(self.text)
+
+
 @dataclass
 class _Trial:
-    """A piece against some of the sources. stands: None until its meaning is looked at."""
+    """A claim against some of the sources. stands: None until its meaning is looked at."""
 
     numbers: tuple[int, ...]
     found: Support
     stands: bool | None
-    reason: str
+    reason: str = ""
 
 
 class Court:
@@ -80,21 +100,19 @@ class Court:
         self._sources, self._corpus, self._weights, self._judge = sources, corpus, weights, judge
 
     def decide(self, pieces: Sequence[Piece]) -> list[Kept | Dropped]:
-        """A verdict for each piece, in their order; meanings are compared, or the judge asked, all at once."""
-        texts = [self._named(piece) for piece in pieces]
-        flaws = [self._flaw(piece, text) for piece, text in zip(pieces, texts, strict=True)]
-        trials = [
-            [] if flaw else self._tried(piece, text)
-            for piece, text, flaw in zip(pieces, texts, flaws, strict=True)
-        ]
-        open_ones = [
-            (text, t) for text, some in zip(texts, trials, strict=True) for t in some if t.stands is None
-        ]
-        self._settle(open_ones)
+        """A verdict for each piece, in their order. Meanings are compared, or the judge asked, all at once."""
+        claims = [self._claim(piece) for piece in pieces]
+        flaws = [self._flaw(claim) for claim in claims]
+        trials = [[] if flaw else self._tried(claim) for claim, flaw in zip(claims, flaws, strict=True)]
+        self._settle([(c.text, t) for c, some in zip(claims, trials, strict=True) for t in some if t.stands is None])
         return [
-            Dropped(piece, text, flaw) if flaw else self._verdict(piece, text, some)
-            for piece, text, flaw, some in zip(pieces, texts, flaws, trials, strict=True)
+            Dropped(claim.piece, claim.text, flaw) if flaw else self._verdict(claim, some)
+            for claim, flaw, some in zip(claims, flaws, trials, strict=True)
         ]
+
+    def _claim(self, piece: Piece) -> _Claim:
+        known = tuple(number for number in piece.cited if number in self._sources)
+        return _Claim(piece, self._named(piece), known, self._weights)
 
     def _named(self, piece: Piece) -> str:
         """The piece's text, a citation that was used as a noun replaced by the name of its source."""
@@ -107,54 +125,52 @@ class Court:
 
         return re.sub("\0(\\d+)\0", name, piece.text)
 
-    def _flaw(self, piece: Piece, text: str) -> str:
-        """What is wrong with a piece before any source is looked at."""
-        known = [number for number in piece.cited if number in self._sources]
-        if piece.broken or (piece.kind != "code" and hides_a_number(text)):
+    def _flaw(self, claim: _Claim) -> str:
+        """What is wrong with a claim before any source is looked at."""
+        if claim.piece.broken or (claim.piece.kind != "code" and hides_a_number(claim.text)):
             return "a citation or markup stands inside a number or name; write it in one piece"
-        if piece.cited and not known:
+        if claim.piece.cited and not claim.known:
             has = ", ".join(f"[{number}]" for number in sorted(self._sources)) or "none"
-            return f"there is no source {_marks(piece.cited)}; the sources are {has}"
-        if not piece.cited:
+            return f"there is no source {_marks(claim.piece.cited)}; the sources are {has}"
+        if not claim.piece.cited:
             return "it carries no citation; end it with the number of the source that says it, such as [1]"
         return ""
 
-    def _tried(self, piece: Piece, text: str) -> list[_Trial]:
-        """The piece against each source that it cites, then against all of them where none carries it alone."""
-        known = [number for number in piece.cited if number in self._sources]
-        trials = [self._trial(piece, text, (number,)) for number in known]
-        if len(known) > 1 and not any(trial.stands for trial in trials):
-            trials.append(self._trial(piece, text, tuple(known)))
+    def _tried(self, claim: _Claim) -> list[_Trial]:
+        """The claim against each source that it cites, then against all of them where none carries it alone."""
+        trials = [self._trial(claim, (number,)) for number in claim.known]
+        if len(claim.known) > 1 and not any(trial.stands for trial in trials):
+            trials.append(self._trial(claim, claim.known))
         return trials
 
-    def _trial(self, piece: Piece, text: str, numbers: tuple[int, ...]) -> _Trial:
+    def _trial(self, claim: _Claim, numbers: tuple[int, ...]) -> _Trial:
         sources = [self._sources[number] for number in numbers]
-        if piece.kind == "code":
-            spans = [(s.number, span) for s in sources if (span := s.verbatim(text))]
-            reason = f"the code does not stand in {_marks(numbers)} as it is written"
-            return _Trial(numbers, Support(tuple(spans), (), 1.0), bool(spans), reason)
-        found = support(self._weights.content(text), facts(text), sources)
+        if claim.piece.kind == "code":
+            spans = [(s.number, span) for s in sources if (span := s.verbatim(claim.text))]
+            found = Support(tuple(spans), (), 1.0)
+            return _Trial(numbers, found, bool(spans), "" if spans else "the code does not stand there as written")
+        found = support(claim.content, claim.facts, sources)
         if found.missing or not found.spans:
-            return _Trial(numbers, found, False, self._missing(found, numbers))
-        said = "\n".join(span.text for _, span in found.spans)
-        foreign = is_foreign(text)
-        if not foreign and (turned := conflict(text, said)):
-            return _Trial(numbers, found, False, f"{turned}: {_quoted(found)}")
-        weak = f"{_marks(numbers)} does not say this; the closest there is {_quoted(found)}"
-        if self._judge is not None or foreign or SHARED <= found.coverage < COVERED:
-            return _Trial(numbers, found, None, weak)
-        return _Trial(numbers, found, found.coverage >= COVERED, weak)
+            return _Trial(numbers, found, False)
+        if swapped := displaced(claim.text, claim.content, found):
+            return _Trial(numbers, found, False, swapped)
+        said = ". ".join(span.text for _, span in found.spans)
+        if not claim.foreign and (turned := conflict(claim.text, said)):
+            return _Trial(numbers, found, False, turned)
+        if self._judge is not None or claim.foreign or SHARED <= found.coverage < COVERED:
+            return _Trial(numbers, found, None)
+        return _Trial(numbers, found, found.coverage >= COVERED)
 
-    def _missing(self, found: Support, numbers: Sequence[int]) -> str:
-        """Names the facts that are not there, what is there instead, and where they are."""
-        parts = []
-        for fact in found.missing[:4]:
-            there = [n for n, s in self._sources.items() if n not in numbers and s.holding(fact)]
+    def _reason(self, trial: _Trial) -> str:
+        """Why a trial failed: what it turns around, which facts are not there and where they are, what is there."""
+        cited = _marks(trial.numbers)
+        parts = [trial.reason] if trial.reason else []
+        for fact in trial.found.missing[:4]:
+            there = [n for n, s in self._sources.items() if n not in trial.numbers and fact.text in s.section.text]
             elsewhere = f" ({_marks(there[:3])} has it)" if there else ""
-            parts.append(f"the {fact.kind} {fact.text} does not occur in {_marks(numbers)}{elsewhere}")
-        return "; ".join([*parts, f"the closest there is {_quoted(found)}"] if found.spans else parts) or (
-            f"{_marks(numbers)} has nothing of it"
-        )
+            parts.append(f"the {fact.kind} {fact.text} does not occur in {cited}{elsewhere}")
+        closest = f"; the closest in {cited} is {_quoted(trial.found)}" if trial.found.spans else ""
+        return ("; ".join(parts) or f"{cited} does not say this") + closest
 
     def _settle(self, trials: Sequence[tuple[str, _Trial]]) -> None:
         """Decides what words could not: by the judge where there is one, else by meaning."""
@@ -176,27 +192,33 @@ class Court:
             closeness = max(float(row[text] @ row[_spoken(span)]) for _, span in trial.found.spans[:2])
             trial.stands = closeness >= CLOSE
 
-    def _verdict(self, piece: Piece, text: str, trials: Sequence[_Trial]) -> Kept | Dropped:
-        """Keeps the sources that carry the piece alone, else those that do together, else finds another."""
+    def _verdict(self, claim: _Claim, trials: Sequence[_Trial]) -> Kept | Dropped:
+        """Keeps the sources that carry the claim alone, else those that do together, else finds another."""
         alone = [t for t in trials if t.stands and len(t.numbers) == 1]
         together = [t for t in trials if t.stands and len(t.numbers) > 1]
+        cited = claim.piece.cited
         if standing := alone or together:
             spans = tuple(dict.fromkeys(span for t in standing for span in t.found.spans))
-            unused = [n for n in piece.cited if n not in {number for number, _ in spans}]
-            return Kept(piece, text, spans, f"{_marks(unused)} did not carry it" if unused else "")
-        if other := self._elsewhere(piece, text):
-            number = other.numbers[0]
-            note = f"{_marks(piece.cited)} did not carry it, {_marks([number])} does"
-            return Kept(piece, text, other.found.spans, note)
+            unused = [n for n in cited if n not in {number for number, _ in spans}]
+            return Kept(claim.piece, claim.text, spans, f"{_marks(unused)} did not carry it" if unused else "")
+        if other := self._elsewhere(claim):
+            note = f"{_marks(cited)} did not carry it, {_marks(other.numbers)} does"
+            return Kept(claim.piece, claim.text, other.found.spans, note)
         best = max(trials, key=lambda t: (-len(t.found.missing), t.found.coverage))
-        return Dropped(piece, text, best.reason)
+        return Dropped(claim.piece, claim.text, self._reason(best))
 
-    def _elsewhere(self, piece: Piece, text: str) -> _Trial | None:
-        """A source that was not cited and carries the piece beyond doubt."""
-        if self._judge is not None:
+    def _elsewhere(self, claim: _Claim) -> _Trial | None:
+        """A source that was not cited and carries the claim beyond doubt."""
+        if self._judge is not None or claim.foreign:
             return None
-        others = (self._trial(piece, text, (n,)) for n in self._sources if n not in piece.cited)
-        return next((trial for trial in others if trial.stands), None)
+        total = sum(claim.content.values())
+        for number, source in self._sources.items():
+            if number in claim.known or total == 0:
+                continue
+            words = sum(claim.content[stem] for stem in claim.content.keys() & source.stems)
+            if words >= COVERED * total and (trial := self._trial(claim, (number,))).stands:
+                return trial
+        return None
 
 
 def _spoken(span: Span) -> str:
