@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.pack import PackingReport
 from index.errors import LibraryError, SourceError
@@ -43,11 +44,35 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost: tokens read and written, seconds from question to answer."""
+    """What an answer cost: tokens read and written, seconds from question to answer.
+
+    requests: to chat models; cost: US dollars, None where a price is not known.
+    """
 
     tokens_in: int
     tokens_out: int
     seconds: float
+    requests: int = 0
+    cost: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two sentences of an answer, by position from 0, that give different values for the same thing.
+
+    The citations of each stand beside it.
+    """
+
+    sentences: tuple[int, int]
+    values: tuple[str, str]
+    citations: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class Age(NamedTuple):
+    """How old the sources of an answer are: the first and the last day of each; None where no day is known."""
+
+    published: tuple[date, date] | None
+    retrieved: tuple[date, date] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +80,12 @@ class Answer:
     """An answer and all that it took. nearest: the closest sources, where the answer was refused.
 
     id: the time of asking and the first eight digits of `digest`.
+    question: as it was asked; read_as: as it was understood in its conversation, where that is other words.
+    text: the answer with its marks, laid out as it was written.
     removed: sentences that were drafted and left out, since no source held them.
+    answered_by: the chat model that spoke, or `extractive`; prompts: the prompts used, by name, as hashes.
+    notes: what a person should know of how the answer came to be; steps: what was done.
+    cached: whether it was given to the same question before.
     """
 
     id: str
@@ -72,6 +102,22 @@ class Answer:
     packing: PackingReport
     usage: Usage
     answered_by: str
+    read_as: str | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    cached: bool = False
+
+    @property
+    def age(self) -> Age:
+        """How old the cited sources are."""
+        published = [c.source.published_at for c in self.citations if c.source.published_at]
+        retrieved = [c.source.retrieved_at.date() for c in self.citations]
+        return Age(
+            (min(published), max(published)) if published else None,
+            (min(retrieved), max(retrieved)) if retrieved else None,
+        )
 
     @property
     def intact(self) -> bool:
@@ -96,10 +142,14 @@ def _adapter() -> TypeAdapter[Answer]:
 def to_json(answer: Answer) -> dict[str, Any]:
     """The answer as JSON values: the form in which it is stored and exported.
 
-    `answer` is the text; each citation is one flat object, with `lines` as [first, last] or null.
+    `answer` is the text; each citation is one flat object, with `lines` as [first, last] or null; `age` holds
+    the first and last day on which the cited sources were published and retrieved.
     """
     data: dict[str, Any] = _adapter().dump_python(answer, mode="json")
     data["answer"] = data.pop("text")
+    data["age"] = {
+        name: days and [day.isoformat() for day in days] for name, days in answer.age._asdict().items()
+    }
     data["citations"] = [
         {
             "number": c["number"],
@@ -119,6 +169,7 @@ def from_json(data: object) -> Answer:
     try:
         fields = dict(data)  # type: ignore[call-overload]
         fields["text"] = fields.pop("answer")
+        fields.pop("age", None)
         fields["citations"] = [
             {**citation, "source": _without_lines(citation)} for citation in fields["citations"]
         ]

@@ -152,6 +152,7 @@ class SourceRef:
     line_end: int | None = None
     commit: str | None = None
     designation: str | None = None
+    published_at: date | None = None
 
     @classmethod
     def of(cls, document: Document, passage: Passage) -> SourceRef:
@@ -172,6 +173,7 @@ class SourceRef:
             line_end=passage.line_end,
             commit=document.commit,
             designation=document.number,
+            published_at=document.published_at,
         )
 
 
