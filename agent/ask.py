@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from agent import answers, extract
-from agent.answers import Answer, Citation, Usage
-from agent.budget import Budget
+from agent.answers import Answer, Usage
+from agent.budget import Budget, count_tokens
+from agent.cite import cite
 from agent.extract import Quote
 from agent.pack import Packing, pack
 from agent.present import readable
@@ -19,6 +20,9 @@ from index.values import Filters, Hit, SourceRef
 
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""
+
+ENOUGH = 2000
+"""Tokens, the question's share aside, after which more evidence makes the choice of quotations worse."""
 
 NEAREST = 3
 """Sources named when the answer is refused."""
@@ -42,23 +46,28 @@ class Library(extract.Corpus, Protocol):
         ...
 
 
+def check(question: str) -> None:
+    """Raises SettingsError for an empty question."""
+    if not question.strip():
+        raise SettingsError(
+            'the question is empty; ask in words, as in: chaincite ask "What is the base fee?"'
+        )
+
+
 def ask(library: Library, question: str, budget: int, filters: Filters | None = None) -> Answer:
     """The answer to a question, quoted from the library within `budget` tokens, or an honest refusal.
 
     Raises SettingsError for an empty question, BudgetError for one that does not fit, and what the library
     raises.
     """
-    if not question.strip():
-        raise SettingsError(
-            'the question is empty; ask in words, as in: chaincite ask "What is the base fee?"'
-        )
+    check(question)
     asked_at, started = datetime.now(UTC), time.perf_counter()
     filters = filters or Filters()
-    plan = Budget.plan(question, budget)
+    plan = Budget.plan(question, min(budget, ENOUGH + count_tokens(question) * 5 // 4))
     hits = library.search(question, CANDIDATES, filters)
     packing = pack(hits, plan)
     quotes = _quotes(library, question, packing, plan)
-    citations = tuple(_citation(number, quote) for number, quote in enumerate(quotes, 1))
+    citations = tuple(cite(number, q.section, q.start, q.end) for number, q in enumerate(quotes, 1))
     sentences = tuple(
         answers.Sentence(readable(quote.text, quote.unit), (number,))
         for number, quote in enumerate(quotes, 1)
@@ -73,10 +82,10 @@ def ask(library: Library, question: str, budget: int, filters: Filters | None = 
         refused=not quotes,
         removed=(),
         citations=citations,
-        nearest=() if quotes else _nearest(hits),
+        nearest=() if quotes else nearest(hits),
         filters=filters,
         generation=library.generation,
-        packing=packing.report,
+        packing=replace(packing.report, budget=budget),
         usage=Usage(
             tokens_in=plan.question + packing.report.evidence,
             tokens_out=plan.count(text),
@@ -123,23 +132,8 @@ def _text(quotes: Sequence[Quote]) -> str:
     return "\n".join(lines)
 
 
-def _citation(number: int, quote: Quote) -> Citation:
-    """Cites the passage in which the quotation begins, with the lines of the quotation alone."""
-    offset = 0
-    for passage in quote.section.passages:
-        if quote.start < offset + len(passage.text):
-            break
-        offset += len(passage.text)
-    source = SourceRef.of(quote.section.document, passage)
-    if passage.line_start is not None:
-        body = passage.text[: quote.start - offset].lstrip()
-        first = passage.line_start + body.count("\n")
-        source = replace(source, line_start=first, line_end=first + quote.text.count("\n"))
-    start = passage.start + quote.start - offset
-    return Citation(number, source, quote.text, start, start + len(quote.text))
-
-
-def _nearest(hits: Sequence[Hit]) -> tuple[SourceRef, ...]:
+def nearest(hits: Sequence[Hit]) -> tuple[SourceRef, ...]:
+    """The best sources of some hits, each once."""
     best: dict[str, SourceRef] = {}
     for hit in hits:
         best.setdefault(hit.document.uri, SourceRef.of(hit.document, hit.passage))

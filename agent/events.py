@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agent.answers import Answer
+from index.errors import ModelError
 
 StepKind = Literal[
     "plan", "search", "open", "list", "compare", "sql", "read", "repair", "fallback", "wait", "cache"
@@ -42,3 +45,12 @@ class Final:
 
 
 Event: TypeAlias = Step | Draft | Withdrawn | Final
+
+
+async def final(events: AsyncGenerator[Event, None]) -> Answer:
+    """The answer that the events of a question end with. Raises what they raise."""
+    async with aclosing(events) as coming:
+        async for event in coming:
+            if isinstance(event, Final):
+                return event.answer
+    raise ModelError("the answer ended without a result; ask again")

@@ -45,15 +45,6 @@ async def watch(events: AsyncGenerator[Event, None], out: Console, *, keep_steps
     raise ModelError("the answer ended without a result; ask again")
 
 
-async def final(events: AsyncGenerator[Event, None]) -> Answer:
-    """The answer that the events of a question end with; nothing is shown."""
-    async with aclosing(events) as coming:
-        async for event in coming:
-            if isinstance(event, Final):
-                return event.answer
-    raise ModelError("the answer ended without a result; ask again")
-
-
 def step_line(step: Step) -> str:
     """A step as one line for people."""
     return f"· {one_line(step.text)}"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from agent import present
 from agent.answers import Answer, Answers
-from agent.chat.screen import final, watch
+from agent.chat.screen import watch
 from agent.chat.words import filter_words, obey
+from agent.events import final
 from index.errors import ChainciteError, SettingsError
 
 if TYPE_CHECKING:

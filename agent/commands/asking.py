@@ -61,7 +61,8 @@ def ask(
     """Answer a question from the library, each sentence with its source, or say that it is not there."""
     import asyncio
 
-    from agent.chat.screen import final, watch
+    from agent.chat.screen import watch
+    from agent.events import final
     from agent.session import Session
 
     asked = asked_in_words(question, "ask")
@@ -99,7 +100,7 @@ def batch(
     import asyncio
 
     from agent.batch import AnswersFile, read_questions, run
-    from agent.chat.screen import final
+    from agent.events import final
     from agent.session import Session
 
     settings = spoken_to(context.obj, model, fallback, budget)
