@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ import numpy.typing as npt
 import platformdirs
 
 from index.errors import ModelError
+from index.once import once
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -41,7 +43,7 @@ STEP = 16
 
 
 class Embedder(Protocol):
-    """A model that turns texts into vectors.
+    """A model that turns texts into vectors; threads may share it.
 
     name: what the user calls it; fingerprint: what must be equal for two vectors to be comparable;
     dimension: the length of a vector; max_tokens: what the model reads of a text, special tokens included;
@@ -89,52 +91,62 @@ class MiniLM:
 
     def __init__(self) -> None:
         self._weights = _packaged_weights()
-        self._networks: dict[int, Any] = {}
-        self._tokenizer: Tokenizer | None = None
 
-    @property
+    @once
     def tokenizer(self) -> Tokenizer:
         """WordPiece, without truncation or padding."""
-        if self._tokenizer is None:
-            self._tokenizer = _untruncated((self._weights / "tokenizer.json").read_text("utf-8"))
-        return self._tokenizer
+        return _untruncated((self._weights / "tokenizer.json").read_text("utf-8"))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Texts to float32 rows of unit length, shape (len(texts), 384), in the order given."""
-        return self._embedded(texts, threads=0)
+        return self._embedded(texts, self._wide)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """The same on one thread: a question is too short to share, and waits for no other processor."""
-        return self._embedded(texts, threads=1)
+        return self._embedded(texts, self._narrow)
 
-    def _embedded(self, texts: Sequence[str], threads: int) -> Vectors:
+    @once
+    def _wide(self) -> _Network:
+        return _Network(self._weights, threads=0)
+
+    @once
+    def _narrow(self) -> _Network:
+        return _Network(self._weights, threads=1)
+
+    def _embedded(self, texts: Sequence[str], network: _Network) -> Vectors:
         out = np.empty((len(texts), self.dimension), np.float32)
-        if not texts:
-            return out
-        network = self._compiled(threads)
         encodings = self.tokenizer.encode_batch_fast(list(texts))
         ids = [_truncated(encoding.ids, self.max_tokens) for encoding in encodings]
         for batch in batches_by_length([len(row) for row in ids]):
-            tokens, mask = _padded([ids[i] for i in batch])
-            out[batch] = network((tokens, mask))[0]
+            out[batch] = network.run(*_padded([ids[i] for i in batch]))
         return out
 
-    def _compiled(self, threads: int) -> Any:
-        """The network on so many threads, or on every processor for 0."""
-        if threads not in self._networks:
-            import openvino
 
-            core = openvino.Core()
-            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-            model = _converted(self._weights)
-            config = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": precision,
-                "INFERENCE_NUM_THREADS": threads,
-                "CACHE_DIR": str(model.parent),
-            }
-            self._networks[threads] = core.compile_model(model, "CPU", config)
-        return self._networks[threads]
+class _Network:
+    """MiniLM compiled for so many threads, or for every processor where that is 0.
+
+    It has one stream and one place for its results: the threads that share it take turns.
+    """
+
+    def __init__(self, weights: Path, threads: int) -> None:
+        import openvino
+
+        core = openvino.Core()
+        precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        model = _converted(weights)
+        config = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "CACHE_DIR": str(model.parent),
+        }
+        self._compiled = core.compile_model(model, "CPU", config)
+        self._turn = Lock()
+
+    def run(self, tokens: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
+        """Rows of token ids and their mask, both of shape (n, width), to vectors of shape (n, 384)."""
+        with self._turn:
+            return np.asarray(self._compiled((tokens, mask))[0], np.float32)
 
 
 class SentenceTransformerModel:
@@ -162,6 +174,7 @@ class SentenceTransformerModel:
         self.max_tokens = int(model.max_seq_length or 512)
         self.fingerprint = f"{Path(name).name}:{_digest_of(p.detach().numpy() for p in model.parameters())}"
         self._tokenizer = _untruncated(model.tokenizer.backend_tokenizer.to_str())
+        self._turn = Lock()
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -170,11 +183,13 @@ class SentenceTransformerModel:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Documents to float32 rows of unit length, with the model's own prompt for documents."""
-        return self._unit(self._model.encode_document(list(texts), normalize_embeddings=True))
+        with self._turn:
+            return self._unit(self._model.encode_document(list(texts), normalize_embeddings=True))
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Questions to float32 rows of unit length, with the model's own prompt for questions."""
-        return self._unit(self._model.encode_query(list(texts), normalize_embeddings=True))
+        with self._turn:
+            return self._unit(self._model.encode_query(list(texts), normalize_embeddings=True))
 
     def _unit(self, rows: Any) -> Vectors:
         return np.asarray(rows, np.float32).reshape(-1, self.dimension)

@@ -14,8 +14,8 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from index.catalogue import Catalogue
 from index.embed import DEFAULT_MODEL, Embedder, Vectors, load
 from index.errors import ChainciteError, LibraryError
 from index.generation import Generation
+from index.once import once
 from index.search import Options
 from index.snapshot import Snapshot, Status, agree
 from index.tables import Tables
@@ -50,6 +51,7 @@ _FULL = re.compile("no space left on device|disk is full", re.IGNORECASE)
 class Library:
     """A library, open for reading. It serves the newest generation, and moves on when one is published.
 
+    Threads may share it: each call is answered from one generation, whole.
     folder: the library's folder; embedder: the model it must have been built with.
     Raises LibraryError when there is none, or it is damaged, of a newer format, or of another model.
     """
@@ -58,6 +60,7 @@ class Library:
         self.folder = folder
         self._embedder_name = embedder
         self._now: Snapshot | None = None
+        self._moving = Lock()
         self._served(lambda now: now)
 
     @property
@@ -65,7 +68,7 @@ class Library:
         """The number of the newest generation."""
         return self._served(lambda now: now.generation.number)
 
-    @cached_property
+    @once
     def embedder(self) -> Embedder:
         """The embedding model, loaded when it is first needed."""
         found = load(self._embedder_name)
@@ -158,11 +161,13 @@ class Library:
                     raise
 
     def _newest(self, name: str) -> Snapshot:
-        if self._now is None or self._now.generation.name != name:
-            found = Snapshot(generation.current(self.folder), self.folder)
-            _same_name(found.generation, self._embedder_name)
-            self._now = found
-        return self._now
+        with self._moving:
+            if self._now is None or self._now.generation.name != name:
+                found = generation.current(self.folder)
+                _same_name(found, self._embedder_name)
+                if self._now is None or self._now.generation.name != found.name:
+                    self._now = Snapshot(found, self.folder)
+            return self._now
 
 
 class Writer:

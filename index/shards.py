@@ -12,7 +12,6 @@ import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import pyarrow as pa
 
 from index.embed import Vectors
 from index.errors import LibraryError
+from index.once import once
 from index.tables import PASSAGES, passage_from, sha256_of, vectors_of
 from index.values import Passage
 
@@ -107,7 +107,7 @@ class Opened:
         self._vectors_file = folder / f"{shard.name}.faiss"
         self._rows_file = folder / f"{shard.name}.arrow"
 
-    @cached_property
+    @once
     def rows(self) -> pa.Table:
         """The passages' rows, columns of `PASSAGES`, memory-mapped."""
         try:
@@ -115,7 +115,7 @@ class Opened:
         except (OSError, pa.ArrowInvalid) as error:
             raise damaged(self._rows_file, error) from error
 
-    @cached_property
+    @once
     def index(self) -> Any:
         """The FAISS index, its sha256 checked."""
         import faiss
@@ -128,7 +128,7 @@ class Opened:
         except (OSError, RuntimeError) as error:
             raise damaged(self._vectors_file, error) from error
 
-    @cached_property
+    @once
     def matrix(self) -> Vectors:
         """The vectors, float32, shape (n, dimension), in the order of the rows: FAISS's own memory."""
         import faiss

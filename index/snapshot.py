@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from index.catalogue import Catalogue
 from index.embed import Vectors
 from index.errors import LibraryError
 from index.generation import Generation
+from index.once import once
 from index.search import Options, Ranker
 from index.shards import Shards
 from index.tables import Tables
@@ -47,19 +47,19 @@ class Snapshot:
     generation: Generation
     folder: Path
 
-    @cached_property
+    @once
     def catalogue(self) -> Catalogue:
         """The documents, and which of them pass a filter."""
         return Catalogue(Tables(self.folder / "tables").documents(self.generation.tables["documents"]))
 
-    @cached_property
+    @once
     def shards(self) -> Shards:
         """Passages and vectors."""
         found = Shards(self.folder / "shards", self.generation.shards)
         agree("passages in the vector index", len(found.keys), self.generation.counts["passages"])
         return found
 
-    @cached_property
+    @once
     def words(self) -> Words:
         """The word index."""
         found = Words(self.folder / "words" / self.generation.words)

@@ -110,7 +110,7 @@ def test_damage_is_one_clear_line_and_mended_without_embedding(
     assert "doctor --repair" in fault
     assert "\n" not in fault
 
-    monkeypatch.setattr(MiniLM, "_compiled", lambda _: pytest.fail("the doctor asked for the model"))
+    monkeypatch.setattr(MiniLM, "_embedded", lambda *_: pytest.fail("the doctor asked for the model"))
     now = doctor.repair(library)
     monkeypatch.undo()
     assert list(doctor.faults(library)) == []
