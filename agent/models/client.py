@@ -40,11 +40,15 @@ from agent.models import faults, prices
 from agent.models.allowance import Allowance
 from agent.models.line import NO_KEY, line, url_of
 from agent.models.tally import Tally
-from agent.privacy import Transcript
+from agent.models.wire import Completions
+from agent.privacy import Transcript, mask
 from index.errors import BudgetError, Interrupted, ModelError, Unavailable
 from index.settings import Settings
 
 _Chunks = AsyncGenerator[ChatGenerationChunk, None]
+
+_NAME = 200
+"""Characters of what an endpoint calls a model or a finish reason that are kept."""
 
 _backoff = wait_random_exponential(multiplier=0.5, max=20)
 
@@ -180,16 +184,16 @@ class ChatModel(ChatOpenAI):
                 async with asyncio.timeout(asker.allowance.seconds):
                     way = line(asker.settings)
                     await stack.enter_async_context(way.gate.entered(asker.user))
-            self.root_async_client, self.async_client = way.client, way.client.chat.completions
+            self.root_async_client, self.async_client = way.client, Completions(way.client)
             ends = time.monotonic() + min(asker.settings.request_timeout, asker.allowance.seconds)
             chunks = super()._astream(messages, stop, **options)
             await stack.enter_async_context(aclosing(chunks))  # type: ignore[type-var]
             try:
                 while (chunk := await self._next(chunks, ends)) is not None:
                     heard = True
-                    tally.hear(chunk)
+                    tally.hear(_named(chunk, self.model_name))
                     usage = getattr(chunk.message, "usage_metadata", None) or usage
-                    yield _named(chunk, self.model_name)
+                    yield chunk
             finally:
                 if heard:
                     tally.add(usage)
@@ -291,7 +295,9 @@ def _named_once(headers: dict[str, str] | None) -> dict[str, str]:
 
 
 def _named(chunk: ChatGenerationChunk, asked: str) -> ChatGenerationChunk:
-    """The chunk; a last one that does not say which model spoke says that it is the one asked."""
-    if chunk.generation_info and chunk.generation_info.get("finish_reason"):
-        chunk.generation_info.setdefault("model_name", asked)
+    """The chunk; a last one says why it ended and who spoke (else the one asked), both without secrets."""
+    told = chunk.generation_info
+    if told and told.get("finish_reason"):
+        told["finish_reason"] = mask(told["finish_reason"])[:_NAME]
+        told["model_name"] = mask(told.get("model_name") or asked)[:_NAME]
     return chunk

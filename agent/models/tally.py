@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from agent.models import prices
 
 if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk
+
+_MOST = 1_000_000_000
+"""Tokens that no request can have; an endpoint that reports more is wrong."""
 
 
 @dataclass
@@ -55,15 +59,24 @@ class Tally:
 
     def add(self, usage: Any) -> None:
         """Adds the tokens of a request: as the endpoint reported them, else as counted here."""
-        if usage is not None:
-            self.tokens_in += usage["input_tokens"]
-            self.tokens_out += usage["output_tokens"]
-            self.cached += usage.get("input_token_details", {}).get("cache_read") or 0
+        told = _told(usage or {})
+        if told is not None:
+            self.tokens_in += told[0]
+            self.tokens_out += told[1]
+            self.cached += told[2]
             return
         encoding = prices.encoding(self.asked)
         self.estimated = True
         self.tokens_in += count_tokens(_sent(self.payload), encoding)
         self.tokens_out += count_tokens(self.text, encoding)
+
+
+def _told(usage: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """The tokens in, out and cached that an endpoint reports; None where no such figures can be."""
+    cached = (usage.get("input_token_details") or {}).get("cache_read") or 0
+    read, written = usage.get("input_tokens", -1), usage.get("output_tokens", -1)
+    possible = 0 <= cached <= read <= _MOST and 0 <= written <= _MOST
+    return (read, written, cached) if possible else None
 
 
 def _sent(payload: dict[str, Any]) -> str:
