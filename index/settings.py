@@ -133,6 +133,12 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(
         0, ge=0, description="requests to the chat endpoint in any minute; 0: no limit"
     )
+    prompts: _Folder | None = Field(
+        None, description="folder of prompts of your own, which win over the shipped ones by name"
+    )
+    token_factor: float = Field(
+        1.15, ge=1, le=4, description="tokens reckoned for each one counted, for models not of OpenAI"
+    )
     max_requests: int = Field(16, ge=1, description="requests to chat models for one question")
     max_tool_calls: int = Field(24, ge=0, description="tool calls of chat models for one question")
     max_cost: float = Field(0.5, gt=0, description="US dollars that one question may cost")
