@@ -30,6 +30,9 @@ MEGABYTE = 1_000_000
 BORROWED = {"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL"}
 """Settings that the environment may also give by a name that other programs use; CHAINCITE_ names win."""
 
+_SECRET = re.compile(r"(?<=//).*(?=@)|\bsk-[\w-]{8,}")
+"""What a wrong value may hold by mistake: user and password of a URL, and keys of chat endpoints."""
+
 
 def _endpoint(url: str) -> str:
     parts = urlsplit(url)
@@ -204,7 +207,7 @@ class Settings(BaseSettings):
                 faults.append(f"{file}: unknown setting `{name}`; {_nearest(name)}")
                 continue
             secret = "Secret" in str(cls.model_fields[name].annotation)
-            seen = "not shown here" if secret else re.sub("//.*@", "//***@", repr(fault["input"]))
+            seen = "not shown here" if secret else _SECRET.sub("***", repr(fault["input"]))
             said = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
             allowed = said.partition(", unable")[0].partition(" for <")[0]
             faults.append(f"{_place(name, given, file)}: the setting `{name}` {allowed}, but it is {seen}")

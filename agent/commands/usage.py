@@ -47,7 +47,7 @@ def _show(by: By, totals: Sequence[Total]) -> None:
     """A table of 80 columns, and what is to be known about its figures."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(by.value.title(), overflow="fold")
     for title in ("Calls", "Failed", "Tokens in", "out", "Cost", "First s", "s"):
         table.add_column(title, justify="right", no_wrap=True)

@@ -123,18 +123,16 @@ def test_of_a_thousand_calls_none_takes_a_part_for_the_whole(connect, tmp_path):
 
 @pytest.fixture
 def llmock() -> Iterator[Callable[..., str]]:
-    """Starts the mock with these faults of streams, and gives its URL."""
+    """Gives the URL of the mock, which from now on fails at this rate, or in its streams in these ways."""
     testing = pytest.importorskip("llmock.testing")
-    from llmock.chaos import ChaosSettings, StreamChaos
+    from llmock.chaos import StreamChaos
     from llmock.simulation import MockResponseSettings
 
-    with testing.LLMockServer(
-        chaos=ChaosSettings(error_rate_429=0.1, error_rate_503=0.1),
-        responses=MockResponseSettings(response_style="hello"),
-    ) as server:
+    with testing.LLMockServer(responses=MockResponseSettings(response_style="hello")) as server:
 
-        def start(**faults: float) -> str:
+        def start(failing: float = 0.0, **faults: float) -> str:
             rates = tuple(sorted(faults.items()))
+            server.state.chaos.error_rates = {429: failing / 2, 503: failing / 2}
             server.state.stream_chaos = StreamChaos(fault_rates=rates, stall_seconds=30).validated()
             return server.base_url("openai")
 
@@ -143,10 +141,10 @@ def llmock() -> Iterator[Callable[..., str]]:
 
 def test_a_mock_of_others_is_not_believed_either(llmock, connect):
     questions = [f"question {number}" for number in range(50)]
-    plain = asyncio.run(ends(connect(llmock(), retries=9), questions))
+    plain = asyncio.run(ends(connect(llmock()), questions))
     assert all(one.error is None and one.shown for one in plain)
     whole = {one.question: one.shown for one in plain}
-    url = llmock(truncate=0.15, disconnect=0.15, malformed=0.15, stall=0.1)
+    url = llmock(failing=0.2, truncate=0.15, disconnect=0.15, malformed=0.15, stall=0.1)
     ended = asyncio.run(ends(connect(url), questions))
     assert all(one.shown == whole[one.question] for one in ended if one.error is None)
     assert all(one.error.retry for one in ended if one.error is not None)

@@ -29,7 +29,7 @@ from agent.daily import Daily
 from agent.ledger import Call, Ledger
 from agent.models import Models
 from agent.privacy import Transcript, hide, mask, redact
-from index.errors import ModelError
+from index.errors import ModelError, SettingsError
 from index.settings import Settings
 from tests.agent.endpoint import broken, say, status
 
@@ -247,6 +247,14 @@ def test_a_key_is_seen_by_the_endpoint_and_by_nobody_else(tmp_path, endpoint, ca
     assert "/bot***/getMe" in everything
     for secret in (CANARY, TELEGRAM, DISCORD, "hunter2"):
         assert secret not in everything
+
+
+@pytest.mark.parametrize("name", ["api_key", "base_url", "deadline", "prices", "log"])
+def test_a_key_in_the_wrong_setting_is_not_repeated(name):
+    value = CANARY if name != "api_key" else {"key": CANARY}
+    with pytest.raises(SettingsError, match=name) as caught:
+        Settings.load(**{name: value})
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -509,6 +509,18 @@ def test_an_unknown_cost_is_said_to_be_unknown(endpoint, connect, tmp_path):
     assert (models.allowance.cost, models.allowance.unpriced) == (0, 1)
 
 
+@pytest.mark.parametrize("told", [(-5, 20, 0), (100, 10**30, 0), (100, 20, 10**9)])
+def test_figures_that_cannot_be_are_not_believed(told, endpoint, connect, tmp_path):
+    asyncio.run(connect(endpoint(say(TEXT, usage=told))).chat().ainvoke("What burns?"))
+    [row] = Ledger(tmp_path).rows()
+    assert row.estimated
+    assert 0 < row.tokens_in < 100
+    assert row.tokens_out == count_tokens(TEXT)
+    assert row.cached == 0
+    assert row.cost is not None
+    assert row.cost > 0
+
+
 @pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
 def test_tokens_are_those_that_tiktoken_counts_with_the_same_ranks(name):
     tiktoken = pytest.importorskip("tiktoken")
