@@ -77,14 +77,13 @@ def repair(folder: Path) -> Generation:
         name = f"words-{number:08d}"
         built = _built_shards(folder, found, versions["passages"], base.dimension)
         passages = _write_words(folder / "words" / name, folder / "shards", built)
-        documents = found.documents(versions["documents"]).num_rows
         now = replace(
             base,
             number=number,
             created_at=datetime.now(UTC),
             tables=versions,
             files=found.digests(versions, base.files),
-            counts={**base.counts, "documents": documents, "passages": passages},
+            counts={**found.counts(versions), "passages": passages},
             shards=built,
             words=name,
         )
@@ -131,7 +130,7 @@ def _table_faults(found: Tables, now: Generation) -> Iterator[str]:
     yield from _rule_faults(found, now.tables)
     for name in now.tables:
         [(count,)] = found.query(f"SELECT count(*) FROM {name}", now.tables)  # noqa: S608
-        if count != now.counts[name]:
+        if count != now.counts.get(name, 0):
             yield f"the table {name} has {count} rows, the manifest says {now.counts[name]}{_MEND}"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from index import tables
+from index import sql, tables
 from index.catalogue import Catalogue
 from index.embed import Vectors
 from index.errors import LibraryError
@@ -19,6 +20,9 @@ from index.shards import Shards
 from index.tables import Tables
 from index.values import Filters, Hit, Passage
 from index.words import Words
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,11 @@ class Snapshot:
             Hit(self.catalogue.document(passage.uri), passage, score, parts)
             for passage, (_, score, parts) in zip(passages, ranked, strict=True)
         ]
+
+    def sql(self, *, memory: str, threads: int) -> DuckDBPyConnection:
+        """As `Library.sql`."""
+        files = Tables(self.folder / "tables").files(self.generation.tables)
+        return sql.connect(self.folder, files, memory=memory, threads=threads)
 
     def status(self) -> Status:
         """What the library holds."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from index import events
 from index.errors import LibraryError
 from index.values import Document, Kind, Passage
 
@@ -74,9 +75,12 @@ PASSAGES = pa.schema(
 )
 
 _WITH_VECTOR = PASSAGES.append(pa.field("vector", pa.list_(pa.float32())))
-_SCHEMAS = {"documents": DOCUMENTS, "passages": _WITH_VECTOR}
-_STATISTICS = {"delta.dataSkippingStatsColumns": "uri"}
-"""Delta's log keeps the extremes of these columns for good; the text, which may be forgotten, is not one."""
+SCHEMAS = {"documents": DOCUMENTS, "passages": _WITH_VECTOR, **events.SCHEMAS}
+_STATISTICS = {"documents": "uri", "passages": "uri", "tokens": "chain"}
+"""Delta's log keeps the extremes of these columns for good; the text, which may be forgotten, is not one.
+
+Of the other tables it keeps those of `block_number` and `finality`, so that few files are looked into.
+"""
 
 
 class Tables:
@@ -88,22 +92,28 @@ class Tables:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def create(self) -> dict[str, int]:
-        """Makes the tables that are missing, empty; returns the version of each."""
+    def create(self, there: Collection[str] = ()) -> dict[str, int]:
+        """Makes the tables, empty, apart from those that are there; returns the version of each."""
         from deltalake import DeltaTable
 
-        for name, schema in _SCHEMAS.items():
-            DeltaTable.create(self.folder / name, schema=schema, mode="ignore", configuration=_STATISTICS)
+        for name in SCHEMAS.keys() - set(there):
+            schema = SCHEMAS[name]
+            skipping = {"delta.dataSkippingStatsColumns": _STATISTICS.get(name, "block_number,finality")}
+            DeltaTable.create(self.folder / name, schema=schema, mode="ignore", configuration=skipping)
         return self.versions()
 
     def versions(self) -> dict[str, int]:
         """The newest version of each table, published or not."""
-        return {name: self._table(name).version() for name in _SCHEMAS}
+        return {name: self._table(name).version() for name in SCHEMAS}
 
     def restore(self, versions: Mapping[str, int]) -> dict[str, int]:
-        """Undoes commits made after `versions`; returns the versions that now stand."""
-        for name, version in versions.items():
-            table = self._table(name)
+        """Undoes commits made after `versions`, and makes the tables these lack, empty.
+
+        Returns the versions that now stand.
+        """
+        self.create(versions)
+        for name in SCHEMAS:
+            version, table = versions.get(name, 0), self._table(name)
             if table.version() != version:
                 table.restore(version)
         return self.versions()
@@ -117,11 +127,66 @@ class Tables:
 
         for name, rows in (("passages", passages), ("documents", documents)):
             table = self._table(name)
-            for some in _slices(sorted(gone), 500):
-                table.delete(f"uri IN ({', '.join(map(_quoted, some))})")
+            for some in slices(sorted(gone), 500):
+                table.delete(f"uri IN ({', '.join(map(quoted, some))})")
             if rows.num_rows:
-                write_deltalake(table, rows.cast(_SCHEMAS[name]), mode="append")
+                write_deltalake(table, rows.cast(SCHEMAS[name]), mode="append")
         return self.versions()
+
+    def append(self, name: str, rows: pa.Table, *, overwrite: bool = False) -> None:
+        """Adds rows to a table, or writes them in place of all that it holds."""
+        from deltalake import WriterProperties, write_deltalake
+
+        write_deltalake(
+            self._table(name),
+            rows.cast(SCHEMAS[name]),
+            mode="overwrite" if overwrite else "append",
+            writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
+        )
+
+    def update(self, name: str, values: Mapping[str, str], where: str) -> int:
+        """Sets columns to SQL expressions in the rows that a condition holds for; returns how many."""
+        changed = self._table(name).update(updates=dict(values), predicate=where)
+        return int(changed["num_updated_rows"])
+
+    def delete(self, name: str, where: str) -> None:
+        """Removes the rows that a condition holds for."""
+        self._table(name).delete(where)
+
+    def table(self, name: str) -> pa.Table:
+        """All rows of a table as it stands, published or not."""
+        with _reading():
+            table: pa.Table = self._dataset(name, self._table(name).version()).to_table()
+            return table
+
+    def between(self, name: str, low: int, high: int, columns: Sequence[str]) -> pa.Table:
+        """Columns of the rows from block `low` to `high`, as the table stands, published or not."""
+        import pyarrow.dataset
+
+        with _reading():
+            files = [
+                str(self.folder / name / file["path"])
+                for file in self._added(name, None)
+                if file["max.block_number"] >= low and file["min.block_number"] <= high
+            ]
+            rows = pyarrow.dataset.dataset(files or SCHEMAS[name].empty_table(), schema=SCHEMAS[name])
+            number = pyarrow.dataset.field("block_number")
+            found: pa.Table = rows.to_table(list(columns), filter=(number >= low) & (number <= high))
+            return found
+
+    def files(self, versions: Mapping[str, int]) -> dict[str, list[Path]]:
+        """The data files of each table at these versions; they are Parquet."""
+        return {
+            name: [self.folder / file for file in self._files(name, version)]
+            for name, version in versions.items()
+        }
+
+    def counts(self, versions: Mapping[str, int]) -> dict[str, int]:
+        """How many rows each table has at these versions."""
+        return {
+            name: sum(file["num_records"] for file in self._added(name, version))
+            for name, version in versions.items()
+        }
 
     def documents(self, version: int) -> pa.Table:
         """All rows of the documents table, ordered by uri."""
@@ -147,7 +212,7 @@ class Tables:
 
     def vacuum(self) -> None:
         """Deletes from disk what no current row needs, older versions included."""
-        for name in _SCHEMAS:
+        for name in SCHEMAS:
             self._table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
 
     def digests(self, versions: Mapping[str, int], known: Mapping[str, str]) -> dict[str, str]:
@@ -166,6 +231,13 @@ class Tables:
     def _files(self, name: str, version: int) -> list[str]:
         return sorted(f"{name}/{Path(uri).name}" for uri in self._table(name, version).file_uris())
 
+    def _added(self, name: str, version: int | None) -> list[dict[str, Any]]:
+        """The data files of a version as Delta's log describes them: path, rows, extremes of columns."""
+        described: list[dict[str, Any]] = pa.table(
+            self._table(name, version).get_add_actions(flatten=True)
+        ).to_pylist()
+        return described
+
     def _dataset(self, name: str, version: int) -> Any:
         """A version's rows, read by Arrow itself.
 
@@ -175,7 +247,7 @@ class Tables:
         import pyarrow.dataset
 
         files = [str(self.folder / file) for file in self._files(name, version)]
-        return pyarrow.dataset.dataset(files or _SCHEMAS[name].empty_table(), schema=_SCHEMAS[name])
+        return pyarrow.dataset.dataset(files or SCHEMAS[name].empty_table(), schema=SCHEMAS[name])
 
     def _table(self, name: str, version: int | None = None) -> DeltaTable:
         from deltalake import DeltaTable
@@ -252,9 +324,11 @@ def vectors_of(column: pa.ChunkedArray | pa.Array, dimension: int) -> Vectors:
     return np.asarray(chunk.flatten(), np.float32).reshape(-1, dimension)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL spells it."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def _slices(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def slices(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The items, at most `size` at a time."""
     return (items[at : at + size] for at in range(0, len(items), size))

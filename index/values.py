@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -21,6 +22,61 @@ class Kind(StrEnum):
     FORUM = "forum"
 
 
+class Finality(StrEnum):
+    """How settled a block was when its node was last asked; rows of files have none."""
+
+    LATEST = "latest"
+    SAFE = "safe"
+    FINALIZED = "finalized"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place on a chain: a block, a transaction in it, or one of its logs.
+
+    chain: CAIP-2 id; block_hash: empty where the source does not say it.
+
+    >>> place = Position("eip155:1", 7, "0xaa", "0xbb")
+    >>> place.uri
+    'eip155:1/block/7/0xaa/tx/0xbb'
+    >>> Position.of(place.uri + "/logs.jsonl") == place
+    True
+    """
+
+    chain: str
+    block_number: int
+    block_hash: str
+    transaction_hash: str | None = None
+    log_index: int | None = None
+
+    @property
+    def uri(self) -> str:
+        """The address of the block or transaction."""
+        block = f"{self.chain}/block/{self.block_number}/{self.block_hash or '-'}"
+        return f"{block}/tx/{self.transaction_hash}" if self.transaction_hash else block
+
+    @classmethod
+    def of(cls, uri: str, heading: tuple[str, ...] = ()) -> Position | None:
+        """The place that a document's uri, and a passage's heading, name; None where they name none."""
+        found = _PLACE.match(uri)
+        if found is None:
+            return None
+        log = re.fullmatch(r"log (\d+)", heading[-1]) if heading else None
+        chain, number, block_hash, transaction = found.groups()
+        return cls(
+            chain,
+            int(number),
+            "" if block_hash == "-" else block_hash,
+            transaction,
+            int(log[1]) if log else None,
+        )
+
+
+_PLACE = re.compile(
+    r"([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})/block/(\d+)/(0x[0-9a-f]+|-)(?:/tx/(0x[0-9a-f]+))?(?:/|$)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """What is known of one source, apart from its text.
@@ -32,6 +88,7 @@ class Document:
     published_at: the date the source itself states; retrieved_at: when it was read (UTC).
     number: its designation, such as `EIP-1559`; requires: designations that it builds on.
     chain: CAIP-2 id; contracts: addresses (lower case) or CAIP-10 ids.
+    Of an event the uri begins with its `Position`, and status is its finality.
     etag, last_modified: validators of the last HTTP answer, for conditional requests.
     """
 
@@ -134,7 +191,8 @@ class Passage:
 class SourceRef:
     """Where a quotation stands, in terms that anyone can check again.
 
-    sha256 is of the source's bytes, passage_sha256 of the passage's text (UTF-8).
+    sha256 is of the source's bytes, passage_sha256 of the passage's text (UTF-8). What happened on a chain
+    has a place there as well: chain (CAIP-2), block, transaction, log; finality is that of when it was read.
     """
 
     uri: str
@@ -153,10 +211,17 @@ class SourceRef:
     commit: str | None = None
     designation: str | None = None
     published_at: date | None = None
+    chain: str | None = None
+    block_number: int | None = None
+    block_hash: str | None = None
+    transaction_hash: str | None = None
+    log_index: int | None = None
+    finality: Finality | None = None
 
     @classmethod
     def of(cls, document: Document, passage: Passage) -> SourceRef:
         """The reference to a passage of a document."""
+        place = Position.of(document.uri, passage.heading) if document.kind is Kind.EVENT else None
         return cls(
             uri=document.uri,
             path=document.path,
@@ -174,6 +239,12 @@ class SourceRef:
             commit=document.commit,
             designation=document.number,
             published_at=document.published_at,
+            chain=place.chain if place else document.chain,
+            block_number=place.block_number if place else None,
+            block_hash=place.block_hash if place else None,
+            transaction_hash=place.transaction_hash if place else None,
+            log_index=place.log_index if place else None,
+            finality=Finality(document.status) if place and document.status else None,
         )
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from index.errors import Gone, SourceError, Unreachable
-from index.library import Writer
 from index.values import Document, Reading, SourceRef
+from index.writer import Writer
 from ingest import readers
 from ingest.chunk import Chunker
 from ingest.fetch import Fetcher

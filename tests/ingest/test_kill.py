@@ -33,10 +33,10 @@ KILLS = 20
 OBSERVED = """
 import sys
 from hashlib import sha256
-from index import library
+from index import writer
 from index.embed import MiniLM
 import chaincite
-log, library.CHECKPOINT, sys.argv = open(sys.argv[1], "a"), int(sys.argv[2]), sys.argv[2:]
+log, writer.CHECKPOINT, sys.argv = open(sys.argv[1], "a"), int(sys.argv[2]), sys.argv[2:]
 embed = MiniLM.embed
 def observed(self, texts):
     print(*(sha256(text.encode()).hexdigest() for text in texts), file=log, flush=True)
