@@ -10,7 +10,11 @@
     │       └── Interrupted  it stopped in the midst of an answer: what was shown of it is void
     ├── SettingsError     a setting is unknown or has a value that is not allowed
     ├── BudgetError       something does not fit into the token budget
-    └── UngroundedError   an answer holds what its sources do not
+    ├── UngroundedError   an answer holds what its sources do not
+    └── DeliveryError     a message cannot be delivered: the chat is gone, or may not be written to
+        ├── Delayed       it cannot be delivered yet: trying again helps
+        ├── Vanished      the message that was to be edited is gone
+        └── Misread       the platform did not understand the markup
 
 A message says what was seen, what is allowed, and the command or setting that mends it.
 """
@@ -77,3 +81,25 @@ class BudgetError(ChainciteError):
 
 class UngroundedError(ChainciteError):
     """An answer holds what its sources do not."""
+
+
+class DeliveryError(ChainciteError):
+    """A message cannot be delivered: the chat is gone, or may not be written to."""
+
+
+class Delayed(DeliveryError):
+    """A message cannot be delivered yet. after: seconds that the platform asks to wait, if it does."""
+
+    retry = True
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Vanished(DeliveryError):
+    """The message that was to be edited is gone."""
+
+
+class Misread(DeliveryError):
+    """The platform did not understand the markup of a message."""

@@ -27,7 +27,12 @@ from index.errors import SettingsError
 
 MEGABYTE = 1_000_000
 
-BORROWED = {"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL"}
+BORROWED = {
+    "api_key": "OPENAI_API_KEY",
+    "base_url": "OPENAI_BASE_URL",
+    "telegram_token": "TELEGRAM_BOT_TOKEN",
+    "discord_token": "DISCORD_BOT_TOKEN",
+}
 """Settings that the environment may also give by a name that other programs use; CHAINCITE_ names win."""
 
 _SECRET = re.compile(r"(?<=//).*(?=@)|\bsk-[\w-]{8,}")
@@ -57,10 +62,19 @@ def _decoded(value: object) -> object:
 
 
 _Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+_Decoded = BeforeValidator(_decoded)
 _Endpoint = Annotated[str, AfterValidator(_endpoint)]
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 _Price = Annotated[float, Field(ge=0)]
 _Prices = Annotated[dict[str, tuple[_Price, _Price]], NoDecode, BeforeValidator(_decoded)]
+_Quota = Annotated[
+    tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], _Price], NoDecode, _Decoded
+]
+_Tiers = Annotated[
+    dict[str, tuple[_Price, Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], _Price]],
+    NoDecode,
+    _Decoded,
+]
 
 
 class Origin(NamedTuple):
@@ -91,7 +105,9 @@ class Settings(BaseSettings):
         description="embedding model: a sentence-transformers name, or a folder that holds one",
     )
     results: int = Field(10, ge=1, le=1000, description="passages that a search shows")
-    budget: int = Field(2000, ge=1, description="tokens that a question may put before the model")
+    budget: int = Field(
+        6000, ge=1, description="tokens that a request to the model may take, its answer included"
+    )
     allow_private_addresses: bool = Field(
         False, description="fetch from private, loopback and link-local addresses too"
     )
@@ -151,6 +167,46 @@ class Settings(BaseSettings):
         "off", description="whether prompts and answers are written to a log: off, redacted or full"
     )
     log_days: int = Field(14, ge=1, description="days that this log is kept")
+
+    telegram_token: SecretStr | None = Field(
+        None, description="token of the Telegram bot; where it is not set, TELEGRAM_BOT_TOKEN"
+    )
+    discord_token: SecretStr | None = Field(
+        None, description="token of the Discord bot; where it is not set, DISCORD_BOT_TOKEN"
+    )
+    telegram_url: _Endpoint = Field("https://api.telegram.org", description="where Telegram's Bot API is")
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="secret that Telegram's webhook must show; where it is not set, a new one each start",
+    )
+    bot_allow: _Names = Field(
+        (), description="who may use the bots, as telegram:user:42, discord:guild:7; telegram:* is everybody"
+    )
+    bot_admins: _Names = Field((), description="who may allow and deny others, as telegram:user:42")
+    bot_user_quota: _Quota = Field(
+        (100, 1_000_000, 2.0), description="questions, tokens and US dollars a day for each user; 0: no limit"
+    )
+    bot_chat_quota: _Quota = Field(
+        (500, 5_000_000, 10.0),
+        description="questions, tokens and US dollars a day for each chat; 0: no limit",
+    )
+    bot_concurrency: int = Field(4, ge=1, description="questions that a bot answers at a time")
+    bot_retention_days: int = Field(
+        30, ge=2, description="days after its last message that a bot's conversation is kept"
+    )
+    gate_rpc: SecretStr | None = Field(
+        None, description="URL of the node that the token gate asks; without it there is no gate"
+    )
+    gate_contract: str | None = Field(
+        None, description="contract whose balances open the gate, 0x and 40 digits"
+    )
+    gate_call: str = Field(
+        "balanceOf(address)", description="function of that contract that gives a wallet's balance or stake"
+    )
+    gate_decimals: int = Field(18, ge=0, le=77, description="decimals of that balance")
+    gate_tiers: _Tiers = Field(
+        {}, description="by name: least balance, then questions, tokens and US dollars a day"
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
