@@ -14,28 +14,42 @@ from index.values import Document, Hit, Passage, SourceRef
 _SHINGLE = 5
 _NEAR_DUPLICATE = 0.8
 
-Verdict = Literal["kept", "near-duplicate", "no room"]
+Verdict = Literal["kept", "compressed", "near-duplicate", "no room"]
 
 
 @dataclass(frozen=True, slots=True)
 class PackedItem:
-    """What became of one passage. tokens: of its header and text together."""
+    """What became of one passage, or of a section that begins with it.
+
+    tokens: of its header and text together, as they were sent, or would have been. number: the section's.
+    """
 
     passage_id: str
     path: str
     tokens: int
     verdict: Verdict
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PackingReport:
-    """Where the budget went: question + reserve + evidence <= budget, all in tokens."""
+    """Where the budget went, all in tokens; the parts together are never more than the budget.
+
+    instructions: to the model, with all that frames question and evidence; tools: their schemas;
+    history: of the conversation; results: this question's tool calls and what they gave;
+    margin: for models whose tokens cannot be counted exactly.
+    """
 
     budget: int
     question: int
     reserve: int
     evidence: int
     items: tuple[PackedItem, ...]
+    instructions: int = 0
+    tools: int = 0
+    history: int = 0
+    results: int = 0
+    margin: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +66,15 @@ class Section:
         return "".join(passage.text for passage in self.passages)
 
     @property
-    def header(self) -> str:
-        """The line above the text: what it is and where it stands."""
+    def place(self) -> str:
+        """What it is and where it stands, such as `EIP-1559 § Specification, lines 120–141`."""
         first = SourceRef.of(self.document, self.passages[0])
-        return f"[{place(replace(first, line_end=self.passages[-1].line_end))}]"
+        return place(replace(first, line_end=self.passages[-1].line_end))
+
+    @property
+    def header(self) -> str:
+        """The line above the text: its place."""
+        return f"[{self.place}]"
 
     def render(self) -> str:
         """Header and text, as they count against the budget."""
@@ -86,16 +105,16 @@ def pack(hits: Sequence[Hit], budget: Budget) -> Packing:
     room = budget.room
     for hit in hits:
         tokens = budget.count(Section(hit.document, (hit.passage,), hit.score).render())
-        shingles = _shingles(hit.passage.text)
+        here = shingles(hit.passage.text)
         verdict: Verdict = "kept"
-        if any(_jaccard(shingles, other) >= _NEAR_DUPLICATE for other in seen):
+        if any(alike(here, other) for other in seen):
             verdict = "near-duplicate"
         elif tokens > room:
             verdict = "no room"
         else:
             room -= tokens
             kept.append(hit)
-            seen.append(shingles)
+            seen.append(here)
         items.append(PackedItem(hit.passage.id, hit.document.path, tokens, verdict))
     return _fitted(kept, items, budget)
 
@@ -103,7 +122,7 @@ def pack(hits: Sequence[Hit], budget: Budget) -> Packing:
 def _fitted(kept: list[Hit], items: list[PackedItem], budget: Budget) -> Packing:
     """Counts the evidence as it is rendered, and drops from the end should the parts not add up."""
     while True:
-        sections = _sections(kept)
+        sections = joined(kept)
         evidence = budget.count("".join(section.render() for section in sections))
         if evidence <= budget.room:
             break
@@ -113,8 +132,8 @@ def _fitted(kept: list[Hit], items: list[PackedItem], budget: Budget) -> Packing
     return Packing(sections, report)
 
 
-def _sections(kept: Sequence[Hit]) -> tuple[Section, ...]:
-    """Joins touching passages; a section stands where its best passage stood."""
+def joined(kept: Sequence[Hit]) -> tuple[Section, ...]:
+    """Sections of touching passages; each stands where its best passage stood."""
     rank = {hit.passage.id: at for at, hit in enumerate(kept)}
     runs: list[list[Hit]] = []
     for hit in sorted(kept, key=lambda h: (h.passage.uri, h.passage.sha256, h.passage.start, h.passage.end)):
@@ -130,10 +149,13 @@ def _sections(kept: Sequence[Hit]) -> tuple[Section, ...]:
     )
 
 
-def _shingles(text: str) -> frozenset[tuple[str, ...]]:
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """The runs of five words in a text, by which it is known to repeat another."""
     words = re.findall(r"\w+", text.lower())
     return frozenset(tuple(words[at : at + _SHINGLE]) for at in range(max(1, len(words) - _SHINGLE + 1)))
 
 
-def _jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
-    return len(one & other) / len(one | other)
+def alike(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> bool:
+    """Whether two texts are near-duplicates: their shingles have a Jaccard similarity of 0.8 or more."""
+    few, many = sorted((len(one), len(other)))
+    return few >= _NEAR_DUPLICATE * many and len(one & other) >= _NEAR_DUPLICATE * len(one | other)
