@@ -14,7 +14,7 @@ from agent.budget import Budget, count_tokens
 from agent.cite import cite
 from agent.extract import Quote
 from agent.pack import Packing, pack
-from agent.present import readable
+from agent.present import EXTRACTIVE, readable
 from index.errors import BudgetError, SettingsError
 from index.values import Filters, Hit, SourceRef
 
@@ -91,7 +91,7 @@ def ask(library: Library, question: str, budget: int, filters: Filters | None = 
             tokens_out=plan.count(text),
             seconds=round(time.perf_counter() - started, 3),
         ),
-        answered_by="extractive",
+        answered_by=EXTRACTIVE,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,6 +28,12 @@ _ESCAPES = re.compile(
 _RENDERED = {".md", ".markdown", ".mediawiki", ".rst", ".adoc", ".org", ".textile"}
 """What GitHub shows rendered, where a line number means nothing without `?plain=1`."""
 
+
+_LAYOUT = re.compile(r" *(?:#{1,6} |[-*+] |\d{1,3}[.)] |> )+")
+"""What lays out a line of Markdown: headings, items, quotations."""
+
+EXTRACTIVE = "extractive"
+"""Who answered, where no chat model did."""
 
 _INDENT = "    "
 
@@ -95,14 +102,19 @@ def link(source: SourceRef) -> str:
 
 
 def to_markdown(answer: Answer) -> str:
-    """The answer as a Markdown document: question, sentences as quotations, numbered sources with links."""
+    """The answer as a Markdown document: question, answer, notes, numbered sources with links."""
     lines = [f"# {_escaped(answer.question)}", ""]
     if answer.refused:
         lines += [_escaped(answer.text), "", "Nearest sources:", ""]
         lines += [f"- [{_escaped(place(source))}]({link(source)})" for source in answer.nearest]
-    for sentence in answer.sentences:
-        marks = "".join(f" [{number}]" for number in sentence.citations)
-        lines += ["> " + "\\\n> ".join(map(_escaped, f"{sentence.text}{marks}".split("\n"))), ""]
+    elif answer.answered_by == EXTRACTIVE:
+        for sentence in answer.sentences:
+            marks = "".join(f" [{number}]" for number in sentence.citations)
+            lines += ["> " + "\\\n> ".join(map(_escaped, f"{sentence.text}{marks}".split("\n"))), ""]
+    else:
+        lines += [*_markdown(answer.text), ""]
+    if notes := told(answer):
+        lines += ["", *(f"- {_escaped(note)}" for note in notes), ""]
     if answer.citations:
         lines += ["## Sources", ""]
         lines += [
@@ -119,6 +131,43 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", one_line(text))
 
 
+def _markdown(text: str) -> Iterable[str]:
+    """Markdown that a model wrote, with its layout, and nothing in it that could act, such as a link."""
+    code = False
+    for line in clean(text).split("\n"):
+        fence = line.startswith("```")
+        code ^= fence
+        if code or fence:
+            yield line
+        elif line.startswith("|"):
+            yield "|".join(map(_escaped, line.split("|")))
+        else:
+            mark = _LAYOUT.match(line)
+            begins = mark.group() if mark else ""
+            yield begins + _escaped(line[len(begins) :])
+
+
+def told(answer: Answer) -> list[str]:
+    """What a person should know beside the answer: how it was read and made, disagreements, age of sources."""
+    out = [f"read as: {answer.read_as}"] if answer.read_as else []
+    out += ["given before to the same question; nothing has changed since"] if answer.cached else []
+    out += answer.notes
+    for one in answer.disagreements:
+        sides = (
+            f"{value} {''.join(f'[{number}]' for number in numbers)}"
+            for value, numbers in zip(one.values, one.citations, strict=True)
+        )
+        out.append(f"the sources disagree: {' against '.join(sides)}")
+    published, retrieved = answer.age
+    said = [f"published {_days(*published)}"] if published else []
+    said += [f"retrieved {_days(*retrieved)}"] if retrieved else []
+    return [one_line(note) for note in out] + ([f"sources {', '.join(said)}"] if said else [])
+
+
+def _days(first: date, last: date) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
 def console(*, stderr: bool = False) -> Console:
     """Where people read: no markup is interpreted, nothing is highlighted, colour only on a terminal."""
     from rich.console import Console
@@ -133,25 +182,62 @@ def show_answer(answer: Answer, out: Console, *, parted: bool = False) -> None:
     """
     from rich.text import Text
 
+    _show_text(answer, out)
+    notes = told(answer)
+    for note in notes:
+        _flow(Text(f"· {note}", style="dim"), out, rest="  ")
+    if answer.citations or answer.nearest:
+        name = "nearest sources" if answer.refused else "sources"
+        if parted:
+            out.rule(name, align="left", style="dim")
+        elif answer.refused:
+            out.print(f"\n{name.capitalize()}:")
+        elif notes:
+            out.print()
+    show_sources(answer, out)
+    out.print(Text(f"\n{_made(answer)}", style="dim"))
+
+
+def _made(answer: Answer) -> str:
+    """What an answer took, in a line."""
+    packed = sum(item.verdict == "kept" for item in answer.packing.items)
+    usage = answer.usage
+    parts = [
+        f"answer {answer.id}",
+        *([answer.answered_by] if answer.answered_by != EXTRACTIVE else []),
+        f"{packed} {'passage' if packed == 1 else 'passages'}",
+        f"{usage.tokens_in} of {answer.packing.budget} tokens"
+        if usage.requests < 2
+        else f"{usage.tokens_in} tokens in {usage.requests} requests",
+        *([f"${usage.cost:.4f}"] if usage.cost else []),
+        f"{usage.seconds:.1f} s",
+    ]
+    return " · ".join(parts)
+
+
+def _show_text(answer: Answer, out: Console) -> None:
+    """Prints the sentences of an answer, quotations apart from each other, a model's text as it is laid out."""
+    from rich.text import Text
+
     if answer.refused:
         out.print(Text(answer.text, style="bold"))
-        if answer.nearest and not parted:
-            out.print(Text("\nNearest sources:"))
-    for sentence in answer.sentences:
-        marks = "".join(f" [{number}]" for number in sentence.citations)
-        _flow(Text.assemble(clean(sentence.text), (marks, "cyan")), out)
-        out.print()
-    if parted and (answer.citations or answer.nearest):
-        out.rule("nearest sources" if answer.refused else "sources", align="left", style="dim")
-    show_sources(answer, out)
-    packed = sum(item.verdict == "kept" for item in answer.packing.items)
-    out.print(
-        Text(
-            f"\nanswer {answer.id} · {packed} {'passage' if packed == 1 else 'passages'} · "
-            f"{answer.usage.tokens_in} of {answer.packing.budget} tokens · {answer.usage.seconds:.1f} s",
-            style="dim",
-        )
-    )
+        return
+    if answer.answered_by == EXTRACTIVE:
+        texts = ["".join([one.text, *(f" [{number}]" for number in one.citations)]) for one in answer.sentences]
+        lines = [line for text in texts for line in (text, "")]
+    else:
+        lines = [*answer.text.split("\n"), ""]
+    for line in lines:
+        _flow(_marked(clean(line)), out)
+
+
+def _marked(text: str) -> Text:
+    """Text in which the numbers of citations stand out."""
+    from rich.text import Text
+
+    marked = Text(text)
+    marked.highlight_regex(r"\[\d+\](?=(?:\s*\[\d+\])*\W*$)", "cyan")
+    return marked
 
 
 def show_sources(answer: Answer, out: Console) -> None:

@@ -119,7 +119,7 @@ def test_the_library_stands_before_or_after_a_command(
 def test_settings_shows_each_with_its_origin(chaincite: Run) -> None:
     shown = chaincite("settings", CHAINCITE_RESULTS="7").stdout.splitlines()
     assert any(line.split() == ["results", "7", "(environment", "CHAINCITE_RESULTS)"] for line in shown)
-    assert any(line.split() == ["budget", "2000", "(default)"] for line in shown)
+    assert any(line.split() == ["budget", "6000", "(default)"] for line in shown)
 
 
 TELEMETRY = {

@@ -12,7 +12,7 @@ from index.settings import Settings
 
 NAMES = list(Settings.model_fields)
 ANY_TEXT = {
-    *("library", "embedder", "api_key", "model", "fallback_models", "simple_model", "judge_model"),
+    *("library", "prompts", "embedder", "prompts", "api_key", "model", "fallback_models", "simple_model", "judge_model"),
 }
 
 
@@ -29,7 +29,7 @@ def origin(loaded: Settings, name: str) -> str:
 
 
 def test_each_layer_wins_over_the_ones_below(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (Settings.load().budget, origin(Settings.load(), "budget")) == (2000, "default")
+    assert (Settings.load().budget, origin(Settings.load(), "budget")) == (6000, "default")
     file.write_text("budget = 300\n")
     assert (Settings.load().budget, origin(Settings.load(), "budget")) == (300, f"file {file}")
     monkeypatch.setenv("CHAINCITE_BUDGET", "400")

@@ -55,6 +55,9 @@ def ask(
             show_default=False,
         ),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask anew, even where the same was answered before.")
+    ] = False,
     as_json: JsonOption = False,
     as_markdown: MarkdownOption = False,
 ) -> None:
@@ -68,7 +71,7 @@ def ask(
     asked = asked_in_words(question, "ask")
     one_form(as_json, as_markdown)
     settings = spoken_to(context.obj, model, fallback, budget)
-    events = Session(open_library(settings), settings).ask(asked, filters=filters)
+    events = Session(open_library(settings), settings).ask(asked, filters=filters, fresh=fresh)
     shown = sys.stderr.isatty() if stream is None else stream
     answer = asyncio.run(watch(events, present.console(stderr=True)) if shown else final(events))
     print_answer(answer, as_json, as_markdown)

@@ -29,7 +29,7 @@ from tests.agent.terminal import Terminal
 
 FEE = "How much does the base fee rise when a block is full?"
 ENTER, CTRL_C, CTRL_D, CTRL_U, UP = "\r", "\x03", "\x04", "\x15", "\x1b[A"
-READY = "2,000 tokens"
+READY = "6,000 tokens"
 """The end of the line below the prompt."""
 PASTE = "\x1b[200~{}\x1b[201~"
 
