@@ -198,10 +198,14 @@ class Settings(BaseSettings):
         None, description="URL of the node that the token gate asks; without it there is no gate"
     )
     gate_contract: str | None = Field(
-        None, description="contract whose balances open the gate, 0x and 40 digits"
+        None,
+        pattern="^0x[0-9a-fA-F]{40}$",
+        description="contract whose balances open the gate, 0x and 40 digits",
     )
     gate_call: str = Field(
-        "balanceOf(address)", description="function of that contract that gives a wallet's balance or stake"
+        "balanceOf(address)",
+        pattern=r"^\w+\(address\)$",
+        description="function of that contract that gives a wallet's balance or stake",
     )
     gate_decimals: int = Field(18, ge=0, le=77, description="decimals of that balance")
     gate_tiers: _Tiers = Field(
