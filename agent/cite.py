@@ -20,7 +20,7 @@ def passage_at(section: Section, offset: int) -> tuple[Passage, int]:
 
 
 def cite(number: int, section: Section, start: int, end: int) -> Citation:
-    """Cites `section.text[start:end]` by the passage in which it begins, with the lines of the quotation alone."""
+    """Cites `section.text[start:end]` by the passage in which it begins, with the lines of the quotation."""
     quote = section.text[start:end]
     passage, begin = passage_at(section, start)
     source = SourceRef.of(section.document, passage)

@@ -1,33 +1,23 @@
-"""Finds where the kept sentences of an answer give different values for the same thing, from different documents."""
+"""Finds where sentences of an answer give different values for the same thing, from different documents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
-from agent.answers import Citation, Sentence
+from agent.answers import Citation, Disagreement, Sentence
 from agent.facts import Fact, facts
 from agent.quantities import Quantity
 from agent.support import Weights
 
 _ALIKE = 0.6
-"""The share of their information that two sentences must have in common, numbers and names of documents aside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """Two sentences, by position from 0, that give different values; the citations of each stand beside it."""
-
-    sentences: tuple[int, int]
-    values: tuple[str, str]
-    citations: tuple[tuple[int, ...], tuple[int, ...]]
+"""The share of their information that two sentences must have in common, their values aside."""
 
 
 def disagreements(
     sentences: Sequence[Sentence], citations: Sequence[Citation], weights: Weights
 ) -> tuple[Disagreement, ...]:
-    """The pairs of sentences that are alike in words, cite different documents, and share no value of one unit."""
+    """The pairs of sentences, alike in words, of different documents, that share no value of one unit."""
     documents = {citation.number: citation.source.uri for citation in citations}
     found = [facts(sentence.text) for sentence in sentences]
     out = []

@@ -1,15 +1,16 @@
-"""Reads a model's draft: its sentences, items, rows and blocks of code, each with the citations that it carries.
+"""Reads a model's draft: its sentences, items, rows and blocks of code, each with the citations it carries.
 
-Marks are `[1]`, `[1][3]`, `[1, 3]`, `[1-3]`, `【1】`, `([1])`, `[^1]`, before or after the full stop. Decided: a
-mark belongs to one sentence; the last mark of a paragraph does not reach back. An item, row or block of code
-without a mark of its own has those of the line that leads to it (`The limits are: [1]`), and is checked as if it
-carried them.
+Marks are `[1]`, `[1][3]`, `[1, 3]`, `[1-3]`, `【1】`, `([1])`, `[^1]`, before or after the full stop.
+
+Decided: a mark belongs to one sentence; the last mark of a paragraph does not reach back. An item, row or
+block of code without a mark of its own has those of the line that leads to it (`The limits are: [1]`), and is
+checked as if it carried them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,7 +21,8 @@ PieceKind = Literal["heading", "lead", "prose", "item", "row", "code"]
 _NUMBERS = r"\^?\d{1,6}(?:\s*[-–,;]\s*\d{1,6})*(?:†[^\]】]*)?"
 _MARK = rf"(?:\[\s*{_NUMBERS}\s*\](?!\()|【\s*{_NUMBERS}\s*】)"
 _MARKS = re.compile(
-    rf"\s*[(（]\s*(?:see |cf\.? )?(?:{_MARK}[\s,;]*)+[)）]|\s*(?:{_MARK}[ \t,;]*?)+(?![ \t]*[,;]?[ \t]*{_MARK})"
+    rf"\s*[(（]\s*(?:see |cf\.? )?(?:{_MARK}[\s,;]*)+[)）]"
+    rf"|\s*(?:{_MARK}[ \t,;]*?)+(?![ \t]*[,;]?[ \t]*{_MARK})"
 )
 _ONE_MARK = re.compile(_MARK)
 _NOUN = re.compile(
@@ -34,8 +36,11 @@ _ITEM = re.compile(r"(\s*(?:[-*+•‣]|\d{1,3}[.)]|\(?[a-z]\)|\d{1,3}、)\s+)(.
 _RULE = re.compile(r"\s*(?:\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?|[-*_=]{3,})\s*$")
 _STOP = re.compile(r"[.!?…。！？；]+[\"'”’»」』)\]*_]*")
 _ABBREVIATIONS = frozenset(
-    ["e.g", "i.e", "cf", "vs", "etc", "approx", "al", "fig", "figs", "eq", "sec", "no", "nr", "vol", "pp", "dr", "mr", "mrs", "ms", "st", "resp", "incl"]
-)
+    [
+        "e.g", "i.e", "cf", "vs", "etc", "approx", "al", "fig", "figs", "eq", "sec", "no", "nr", "vol",
+        "pp", "dr", "mr", "mrs", "ms", "st", "resp", "incl",
+    ]
+)  # fmt: skip
 _QUOTE = re.compile(r"^\s*>+\s?")
 
 
@@ -43,8 +48,9 @@ _QUOTE = re.compile(r"^\s*>+\s?")
 class Piece:
     """A part of a draft that stands or falls as a whole.
 
-    text: as it is shown, without its marks (one that is a noun stands as NUL, number, NUL); cited: the numbers in its marks; prefix: the marker of an item;
-    block: pieces of one paragraph have the same; broken: a mark stood inside a number or name.
+    text: as it is shown, without its marks (one that is a noun stands as NUL, number, NUL).
+    cited: the numbers in its marks; prefix: the marker of an item; block: pieces of one paragraph have the
+    same; broken: a mark stood inside a number or name.
     above: the lead that an item, row or code belongs to.
     """
 
@@ -86,35 +92,59 @@ def pieces(draft: str) -> list[Piece]:
 
 def _blocks(draft: str) -> Iterator[tuple[PieceKind, str, str]]:
     """Paragraphs, items, rows, headings and blocks of code, as kind, prefix and text."""
+    for code, lines in _fenced(draft):
+        if code:
+            yield "code", "", "\n".join(lines)
+        else:
+            yield from _paragraphs(lines)
+
+
+def _fenced(draft: str) -> Iterator[tuple[bool, list[str]]]:
+    """The lines within fences and those between, in turn; a fence that is not closed reaches to the end."""
     held: list[str] = []
-    kind, prefix, fence = "prose", "", ""
-    for line in [*draft.split("\n"), ""]:
+    fence = ""
+    for line in draft.split("\n"):
         mark = _FENCE.match(line)
-        if fence:
-            if mark and mark.group(1).startswith(fence):
-                yield "code", "", "\n".join(held)
-                held, fence = [], ""
-            else:
-                held.append(line)
-            continue
-        line = _QUOTE.sub("", line, count=1)
-        item, heading, row = _ITEM.match(line), _HEADING.match(line), line.strip().startswith("|")
-        if held and (mark or item or heading or row or not line.strip() or _RULE.match(line)):
-            yield kind, prefix, "\n".join(held)  # type: ignore[misc]
+        if mark and (not fence or mark.group(1).startswith(fence)):
+            yield bool(fence), held
+            held, fence = [], "" if fence else mark.group(1)
+        else:
+            held.append(line)
+    yield bool(fence), held
+
+
+def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[PieceKind, str, str]]:
+    held: list[str] = []
+    kind: PieceKind = "prose"
+    prefix = ""
+    for line in [*lines, ""]:
+        begun, marker, words = _line(line)
+        if held and begun != "more":
+            yield kind, prefix, "\n".join(held)
             held = []
-        if mark:
-            fence = mark.group(1)
-        elif heading:
-            yield "heading", "", heading.group(1) or heading.group(2)
-        elif row and not _RULE.match(line):
-            yield "row", "", line.strip()
-        elif item:
-            kind, prefix, held = "item", item.group(1), [item.group(2)]
-        elif line.strip() and not _RULE.match(line):
+        if begun == "heading":
+            yield "heading", "", words
+        elif begun == "row":
+            yield "row", "", words
+        elif begun == "item":
+            kind, prefix, held = "item", marker, [words]
+        elif words:
             kind, prefix = (kind, prefix) if held else ("prose", "")
-            held.append(line.strip())
-    if fence or held:
-        yield ("code" if fence else kind), prefix, "\n".join(held)  # type: ignore[misc]
+            held.append(words)
+
+
+def _line(line: str) -> tuple[PieceKind | Literal["more", "rule"], str, str]:
+    """What a line begins, the marker of an item, and the words; `more` carries on, a rule has no words."""
+    line = _QUOTE.sub("", line, count=1)
+    if not line.strip() or _RULE.match(line):
+        return "rule", "", ""
+    if heading := _HEADING.match(line):
+        return "heading", "", heading.group(1) or heading.group(2)
+    if line.strip().startswith("|"):
+        return "row", "", line.strip()
+    if item := _ITEM.match(line):
+        return "item", item.group(1), item.group(2)
+    return "more", "", line.strip()
 
 
 def _sentences(text: str) -> Iterator[str]:
@@ -149,7 +179,7 @@ def _ends(text: str, stop: re.Match[str]) -> bool:
 
 
 def _begins(before: str, after: str) -> bool:
-    """Whether the mark between the two is the next sentence's subject: `It fell [3]. [4] says so too.`"""
+    """Whether the mark between the two is the next sentence's subject, as in `It fell [3]. [4] says so.`."""
     return bool(_ONE_MARK.search(before)) and bool(re.match(r"\s+[a-z]+\s", after))
 
 
@@ -201,8 +231,8 @@ def _led(found: list[Piece]) -> list[Piece]:
     for piece in found:
         if piece.kind in ("item", "row", "code"):
             above = lead.text if lead.kind == "lead" or piece.kind == "code" else ""
-            piece = replace(piece, above=above, cited=piece.cited or (lead.cited if above else ()))
+            out.append(replace(piece, above=above, cited=piece.cited or (lead.cited if above else ())))
         else:
             lead = piece
-        out.append(piece)
+            out.append(piece)
     return out

@@ -1,8 +1,8 @@
 """The facts of a sentence: what a source must hold to the letter.
 
 Addresses, hashes and selectors, designations such as EIP-1559, names as programs spell them, acronyms, code,
-addresses of the web, versions, numbers with units, powers, dates, times, quotations. Nothing with a digit in it
-is passed over: what no pattern knows is a name that must stand in the source as it is.
+addresses of the web, versions, numbers with units, powers, dates, times, quotations. Nothing with a digit in
+it is passed over: what no pattern knows is a name that must stand in the source as it is.
 
 Decided: a power is the same only as a power (2^24, 2**24, 2²⁴, not 16777216), save powers of ten, which are
 decimal notation; hexadecimal is never read as a number; EIP-20 and ERC-20 are one proposal.
@@ -42,7 +42,20 @@ class Fact:
 _MONTHS = {
     name: at
     for at, names in enumerate(
-        ["january jan enero janvier januar", "february feb febrero février februar", "march mar marzo mars märz", "april apr abril avril", "may mayo mai", "june jun junio juin juni", "july jul julio juillet juli", "august aug agosto août", "september sept sep septiembre septembre", "october oct octubre octobre oktober", "november nov noviembre novembre", "december dec diciembre décembre dezember"],
+        [
+            "january jan enero janvier januar",
+            "february feb febrero février februar",
+            "march mar marzo mars märz",
+            "april apr abril avril",
+            "may mayo mai",
+            "june jun junio juin juni",
+            "july jul julio juillet juli",
+            "august aug agosto août",
+            "september sept sep septiembre septembre",
+            "october oct octubre octobre oktober",
+            "november nov noviembre novembre",
+            "december dec diciembre décembre dezember",
+        ],
         1,
     )
     for name in names.split()
@@ -56,23 +69,27 @@ _NUMERIC = re.compile(
       (?P<cut>(?<!\w)0x[0-9a-f]*(?:\.{{2,4}}|…)(?!0x)[0-9a-f]*(?!\w))
     | (?P<hex>(?<!\w)0x[0-9a-f]+(?!\w)|(?<!\w)(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{{32,}}(?!\w))
     | (?P<designation>(?<![A-Za-z0-9])(?P<series>EIP|ERC|BIP|CAIP|SLIP|RIP)(?P<many>s)?
-        [-_ ]?\#?(?P<nr>\d+)(?![A-Za-z_])(?P<more>(?:(?:/|(?(many)(?:,\ (?:and\ )?|\ and\ |\ or\ |\ &\ )|/))\d+(?!\w|[.,]\d))*))
+        [-_ ]?\#?(?P<nr>\d+)(?![A-Za-z_])
+        (?P<more>(?:(?:/|(?(many)(?:,\ (?:and\ )?|\ and\ |\ or\ |\ &\ )|/))\d+(?!\w|[.,]\d))*))
     | (?<!\w)(?P<hyphened>(?P<stem>[A-Za-z]{{2,12}})-(?P<figure>\d+))(?!\w|[.,-]\d)
     | (?<![\w.])(?P<iso>(?P<y1>\d{{4}})[-/](?P<m1>\d{{2}})[-/](?P<d1>\d{{2}}))(?=\D|$)
     | (?<!\w)(?P<dmy>(?P<d2>\d{{1,2}})(?:st|nd|rd|th|\.)?\ (?:of\ |de\ |(?=(?-i:[A-Z])))(?P<m2>{_MONTH})\b\.?
         (?:,?\ (?:of\ |de\ |del\ )?(?P<y2>\d{{4}})(?!\d))?)
     | (?<!\w)(?P<mdy>(?=(?-i:[A-Z]))(?P<m3>{_MONTH})\.?\ (?P<d3>\d{{1,2}})(?:st|nd|rd|th)?(?!\w|[.,]\d)
         (?:,?\ (?P<y3>\d{{4}})(?!\d))?)
-    | (?<!\w)(?P<my>(?:(?=(?-i:[A-Z]))|(?=\w+\ del?\ ))(?P<m4>{_MONTH})\.?,?\ (?:of\ |de\ |del\ )?(?P<y4>\d{{4}})(?!\d))
+    | (?<!\w)(?P<my>(?:(?=(?-i:[A-Z]))|(?=\w+\ del?\ ))(?P<m4>{_MONTH})\.?,?\ (?:of\ |de\ |del\ )?
+        (?P<y4>\d{{4}})(?!\d))
     | (?P<han>(?P<y5>\d{{4}})\s*年\s*(?P<m5>\d{{1,2}})\s*月(?:\s*(?P<d5>\d{{1,2}})\s*日)?)
     | (?:(?<![\w.:])|(?<=\dT))(?P<time>\d{{1,2}}:\d{{2}}(?::\d{{2}})?)(?:\.\d+)?Z?(?![\w:])
     | (?<![\w.])(?P<version>v\d+(?:\.\d+)*|\d+(?:\.\d+){{2,}}(?:-?[a-z]\w*)?)(?!\w)
     | (?<![\w.])(?P<power>(?P<sign1>[-+])?(?P<mantissa>{_NUMBER})\ ?[×x*·]\ ?10(?:\^|\*\*)(?P<ten>{_EXPONENT})
         |(?P<base>{_NUMBER})\ ?(?:\^|\*\*)\ ?(?P<exponent>{_EXPONENT}))
-    | (?<![\w.])(?P<scientific>(?P<sign2>(?<![\d)])[-+])?(?P<coefficient>{_NUMBER})e(?P<tens>[-+]?\d{{1,3}}))(?!\w)
+    | (?<![\w.])(?P<scientific>(?P<sign2>(?<![\d)])[-+])?(?P<coefficient>{_NUMBER})
+        e(?P<tens>[-+]?\d{{1,3}}))(?!\w)
     | (?<![\w./])(?P<share>(?P<over>\d{{1,6}})\ ?/\ ?(?P<under>\d{{1,6}}))(?![\w/])(?!\.\d)
     | (?<![\w.])(?P<ordinal>(?P<nth>\d+)(?:st|nd|rd|th))(?!\w)
-    | (?<!\w)(?P<plain>(?P<sign>(?<![\w).])-(?=[\d.]))?(?:(?P<digits>{_NUMBER})|(?P<tail>\.\d+))(?P<suffix>[^\W\d_]*)
+    | (?<!\w)(?P<plain>(?P<sign>(?<![\w).])-(?=[\d.]))?(?:(?P<digits>{_NUMBER})|(?P<tail>\.\d+))
+        (?P<suffix>[^\W\d_]*)
         (?:[\s-](?:thousand|million|billion|trillion))?)(?!\w)(?:\s?(?:%|百?万|[萬亿億]))?
     | (?<!\w)(?P<manifold>twice|thrice)(?!\w)
     | (?P<spoken>{SPOKEN.pattern})
@@ -161,18 +178,18 @@ def _read(match: re.Match[str], text: str) -> Iterator[Fact]:
 _Reader = Callable[[dict[str, str], str, str, "re.Match[str]"], Iterator[Fact]]
 
 
-def _hex(groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
+def _hex(_groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
     digits = written.lower()
     kind: Kind = "address" if len(digits.removeprefix("0x")) == 40 else "hash"
     yield Fact(kind, written, digits.removeprefix("0x") if len(digits) >= 32 else digits)
 
 
-def _cut(groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
+def _cut(_groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
     head, tail = re.split(r"\.{2,4}|…", written.lower())
     yield Fact("hash", written, (head, tail))
 
 
-def _designation(groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
+def _designation(groups: dict[str, str], _written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
     series = groups["series"].upper()
     for number in [groups["nr"], *re.findall(r"\d+", groups["more"])]:
         same = "EIP" if series == "ERC" else series
@@ -237,12 +254,12 @@ def _plain(groups: dict[str, str], written: str, text: str, match: re.Match[str]
     yield Fact("number", written, found)
 
 
-def _hyphened(groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
+def _hyphened(_groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
     """A name such as SHA-256; the number in it is a fact of a source, not of a sentence."""
     yield Fact("name", written, written)
 
 
-def _manifold(groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
+def _manifold(_groups: dict[str, str], written: str, _text: str, _match: re.Match[str]) -> Iterator[Fact]:
     factor = Fraction(2 if written.lower() == "twice" else 3)
     yield Fact("number", written, Quantity(factor, "times", factor))
 
@@ -259,8 +276,9 @@ def _quantity(number: Fraction, written: str, text: str, match: re.Match[str]) -
 
 
 _READERS: dict[str, _Reader] = {
-    "cut": _cut, "hex": _hex, "designation": _designation, "hyphened": _hyphened, "iso": _date, "dmy": _date, "mdy": _date, "my": _date,
-    "han": _date, "time": _time, "version": _version, "power": _power, "scientific": _scientific,
+    "cut": _cut, "hex": _hex, "designation": _designation, "hyphened": _hyphened,
+    "iso": _date, "dmy": _date, "mdy": _date, "my": _date, "han": _date,
+    "time": _time, "version": _version, "power": _power, "scientific": _scientific,
     "share": _share, "ordinal": _ordinal, "plain": _plain, "manifold": _manifold, "spoken": _words,
 }  # fmt: skip
 

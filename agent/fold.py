@@ -1,7 +1,8 @@
 """Brings spellings of the same text together before facts are compared.
 
 `plain` is what facts are read from: invisible characters gone, digits of all scripts as ASCII, superscripts
-and LaTeX as plain arithmetic. `visible` is what a person is shown: the same words, with nothing hidden in them.
+and LaTeX as plain arithmetic. `visible` is what a person is shown: the same words, with nothing hidden in
+them.
 """
 
 from __future__ import annotations
@@ -108,8 +109,13 @@ _ENGLISH = frozenset(
     "the of and to is are in on by with for that which from at be was were it its an as or has".split()  # noqa: SIM905
 )
 _FOREIGN = frozenset(
-    ["el", "la", "los", "las", "del", "que", "una", "un", "es", "en", "se", "por", "con", "para", "su", "le", "les", "des", "du", "et", "est", "une", "dans", "pour", "sur", "der", "die", "das", "und", "ist", "ein", "eine", "den", "dem", "mit", "von", "im", "zu", "nicht", "wird", "o", "os", "da", "do", "em", "não", "uma", "il", "di", "che", "è", "per", "sono"]
-)
+    [
+        "el", "la", "los", "las", "del", "que", "una", "un", "es", "en", "se", "por", "con", "para", "su",
+        "le", "les", "des", "du", "et", "est", "une", "dans", "pour", "sur", "der", "die", "das", "und",
+        "ist", "ein", "eine", "den", "dem", "mit", "von", "im", "zu", "nicht", "wird", "o", "os", "da",
+        "do", "em", "não", "uma", "il", "di", "che", "è", "per", "sono",
+    ]
+)  # fmt: skip
 
 
 def _digit(char: str) -> str:

@@ -1,13 +1,13 @@
-"""Grounds a draft: keeps what the cited evidence carries, drops the rest with reasons, renumbers the citations.
+"""Grounds a draft: keeps what the cited evidence carries, drops the rest with reasons, renumbers citations.
 
-Nothing is kept without a citation of a verbatim span that exists, nor with an identifier, number, date or quotation
-that its spans, or the headings above them, do not hold. A number that the question states needs support like any
-other. Headings and leads ("In short:") are kept where their words are the question's or the sources' and claim
-nothing. A sentence that says what the library lacks cannot be cited, so it is dropped without being a fault; a
-draft of nothing else is a refusal.
+Nothing is kept without a citation of a verbatim span that exists, nor with an identifier, number, date or
+quotation that its spans, or the headings above them, do not hold. A number that the question states needs
+support like any other. Headings and leads ("In short:") are kept where their words are the question's or the
+sources' and claim nothing. A sentence that says what the library lacks cannot be cited, so it is dropped
+without being a fault; a draft of nothing else is a refusal.
 
-What is not seen: who does what to whom, sums and conclusions (they count as unsupported numbers), number words of
-other languages than English.
+What is not seen: who does what to whom, sums and conclusions (they count as unsupported numbers), number
+words of other languages than English.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from agent import answers
 from agent.cite import cite
-from agent.disagree import Disagreement, disagreements
+from agent.disagree import disagreements
 from agent.draft import Piece, pieces
 from agent.facts import facts
 from agent.pack import Section
@@ -29,17 +29,28 @@ from index.words import query_terms
 _LACKS = re.compile(
     r"\bnot in (?:the|this|your|our) library\b"
     r"|\b(?:passages?|sources?|library|documents?|context|evidence|excerpts?|materials?|text)\b.{0,40}"
-    r"\b(?:do(?:es)? not|don't|doesn't|did not|cannot|can't|lacks?|contains? no|has no|have no|holds? no|says? nothing)"
+    r"\b(?:do(?:es)? not|don't|doesn't|did not|cannot|can't|lacks?|contains? no|ha(?:s|ve) no|holds? no"
+    r"|says? nothing)"
     r"|\b(?:could|can|was|were|am) ?(?:not|n't|unable to)\b.{0,30}\b(?:find|found|answer|determine|locate)"
-    r"|\bi (?:do not|don't) (?:know|have)\b|\bno (?:relevant )?(?:information|mention|answer|evidence|passage|source)s?\b"
+    r"|\bi (?:do not|don't) (?:know|have)\b"
+    r"|\bno (?:relevant )?(?:information|mention|answer|evidence|passage|source)s?\b"
     r"|\bno (?:se encuentra|aparece|está|hay información)\b|\bno encontr"
     r"|(?:库|庫|资料|資料|来源|來源|文档|文檔|上下文|段落)[^。]{0,12}(?:没有|沒有|未|不)|(?:没有|沒有|未)(?:找到|提到|提及|包含)",
     re.IGNORECASE,
 )
 _DENIES = re.compile(r"\b(?:not|never|no|none|without|cannot)\b|n't\b", re.IGNORECASE)
 _NEUTRAL = frozenset(
-    ["short", "summary", "overview", "answer", "background", "introduction", "conclusion", "details", "detail", "key", "point", "points", "difference", "differences", "similarity", "similarities", "comparison", "compared", "example", "examples", "note", "notes", "step", "steps", "source", "sources", "result", "results", "main", "follow", "follows", "following", "below", "result", "brief", "both", "case", "cases", "list", "table", "value", "values", "name", "names", "limit", "limits", "rule", "rules", "parameter", "parameters", "constant", "constants", "work", "works", "how", "question", "first", "second", "finally", "next", "also", "word", "words", "say", "says", "thing", "things", "mean", "means", "meaning", "reason", "reasons"]
-)
+    [
+        "short", "summary", "overview", "answer", "background", "introduction", "conclusion", "details",
+        "detail", "key", "point", "points", "difference", "differences", "similarity", "similarities",
+        "comparison", "compared", "example", "examples", "note", "notes", "step", "steps", "source",
+        "sources", "result", "results", "main", "follow", "follows", "following", "below", "result",
+        "brief", "both", "case", "cases", "list", "table", "value", "values", "name", "names", "limit",
+        "limits", "rule", "rules", "parameter", "parameters", "constant", "constants", "work", "works",
+        "how", "question", "first", "second", "finally", "next", "also", "word", "words", "say", "says",
+        "thing", "things", "mean", "means", "meaning", "reason", "reasons",
+    ]
+)  # fmt: skip
 _FRAME = 100
 """Characters of the longest heading or lead that is kept."""
 
@@ -68,7 +79,7 @@ class Grounding:
     text: str
     notes: tuple[str, ...] = ()
     refused: bool = False
-    disagreements: tuple[Disagreement, ...] = ()
+    disagreements: tuple[answers.Disagreement, ...] = ()
 
 
 def ground(
@@ -80,8 +91,8 @@ def ground(
 ) -> Grounding:
     """Checks each sentence of a draft against the sections that it cites by number.
 
-    judge: decides instead of words and meaning whether a passage supports a sentence; facts are checked all the
-    same. It is called once, in this thread.
+    judge: decides instead of words and meaning whether a passage supports a sentence; facts are checked all
+    the same. It is called once, in this thread.
     """
     weights = Weights(corpus)
     sources = {number: Source(number, section, weights) for number, section in evidence.items()}

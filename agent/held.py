@@ -1,8 +1,9 @@
 """Whether a text holds a fact.
 
-A year, or a month of a year, is held by a date in it; a shortened hash by a longer one that begins and ends so;
-an acronym by words with its initials; a function's signature by its declaration with named parameters. A number
-with a unit is held by the number alone, as in a table or in code, where the unit is named in the same text.
+A year, or a month of a year, is held by a date in it; a shortened hash by a longer one that begins and ends
+so; an acronym by words with its initials; a function's signature by its declaration with named parameters. A
+number with a unit is held by the number alone, as in a table or in code, where the unit is named in the same
+text.
 """
 
 from __future__ import annotations
@@ -197,6 +198,7 @@ def _stands(name: str, text: str) -> bool:
 
 _TESTS: dict[Kind, Callable[[Fact, Held], bool]] = {
     "address": _held_hash, "hash": _held_hash, "designation": _held_key, "name": _held_name,
-    "acronym": _held_acronym, "code": _held_code, "url": _held_url, "number": _held_number, "power": _held_key,
-    "ordinal": _held_ordinal, "date": _held_date, "time": _held_key, "quotation": _held_quotation,
+    "acronym": _held_acronym, "code": _held_code, "url": _held_url, "number": _held_number,
+    "power": _held_key, "ordinal": _held_ordinal, "date": _held_date, "time": _held_key,
+    "quotation": _held_quotation,
 }  # fmt: skip

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 _OPPOSITES = [
     tuple(frozenset(side.split()) for side in pair.split("|"))
     for pair in [
-        "increase rise raise grow higher more greater above up|decrease fall reduce lower shrink less fewer below drop down",
+        "increase rise raise grow higher more greater above up"
+        "|decrease fall reduce lower shrink less fewer below drop down",
         "minimum min least smallest lowest floor|maximum max most largest biggest highest ceiling cap",
         "before earlier prior|after later following",
         "always|never",
@@ -52,13 +53,16 @@ _NEGATIVE = re.compile(
 )
 """Words in which a source may say what a sentence says with `not`."""
 
-_BREAK = re.compile(
-    r"[.,;:!?()]|\b(?:but|however|unless|except|although|while|and|or|if|when|because|so)\b"
-)
+_BREAK = re.compile(r"[.,;:!?()]|\b(?:but|however|unless|except|although|while|and|or|if|when|because|so)\b")
 _MODALS = {"must": 3, "shall": 3, "should": 2, "may": 1, "can": 1, "might": 1}
 _FILLER = frozenset(
-    ["be", "been", "being", "is", "are", "was", "were", "has", "have", "had", "do", "does", "did", "will", "would", "can", "could", "may", "might", "must", "should", "shall", "a", "an", "the", "any", "to", "of", "in", "on", "by", "for", "it", "its", "that", "this", "these", "those", "longer", "yet", "only", "also", "ever", "more", "less", "than", "able", "allowed"]
-)
+    [
+        "be", "been", "being", "is", "are", "was", "were", "has", "have", "had", "do", "does", "did",
+        "will", "would", "can", "could", "may", "might", "must", "should", "shall", "a", "an", "the", "any",
+        "to", "of", "in", "on", "by", "for", "it", "its", "that", "this", "these", "those", "longer", "yet",
+        "only", "also", "ever", "more", "less", "than", "able", "allowed",
+    ]
+)  # fmt: skip
 _SCOPE = 2
 
 

@@ -71,8 +71,15 @@ _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10
 _SCALES |= {"bn": 10**9, "mn": 10**6, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "百万": 10**6}
 _SCALES |= {"millones": 10**6, "millón": 10**6, "millions": 10**6, "Millionen": 10**6, "mil": 10**3}
 _STOP = frozenset(
-    ["of", "in", "for", "and", "or", "to", "per", "is", "are", "was", "were", "be", "by", "on", "at", "with", "from", "as", "than", "that", "which", "who", "when", "if", "the", "a", "an", "each", "every", "it", "this", "these", "those", "but", "so", "then", "not", "may", "must", "can", "will", "has", "have", "had", "into", "until", "after", "before", "while", "where", "since", "between", "only", "de", "del", "la", "el", "en", "y", "o", "por", "que", "von", "und", "pro", "der", "die", "das"]
-)
+    [
+        "of", "in", "for", "and", "or", "to", "per", "is", "are", "was", "were", "be", "by", "on", "at",
+        "with", "from", "as", "than", "that", "which", "who", "when", "if", "the", "a", "an", "each",
+        "every", "it", "this", "these", "those", "but", "so", "then", "not", "may", "must", "can", "will",
+        "has", "have", "had", "into", "until", "after", "before", "while", "where", "since", "between",
+        "only", "de", "del", "la", "el", "en", "y", "o", "por", "que", "von", "und", "pro", "der", "die",
+        "das",
+    ]
+)  # fmt: skip
 _SCALE = re.compile(
     r"[\s-]?(thousand|million|billion|trillion|millones|millón|millions|Millionen|bn|mn|百万|[万萬亿億])(?![A-Za-z])"
     r"|(k|M)(?![\w.])|\s([kM])(?=\s+[A-Za-z])"
@@ -172,7 +179,7 @@ def _named(word: str) -> tuple[str, Fraction] | None:
     lower = word.lower()
     if found := _ANY_CASE.get(lower) or _ANY_CASE.get(lower.removesuffix("s")):
         return found
-    if lower.endswith("ies") or lower.endswith("es"):
+    if lower.endswith("es"):
         return _ANY_CASE.get(lower[:-3] + "y") or _ANY_CASE.get(lower[:-2])
     if not word.isascii() and len(word) > 1:
         start = next((word[:n] for n in (3, 2, 1) if word[:n] in _WIDE_NAMES), "")
@@ -193,9 +200,12 @@ def _noun(text: str, end: int) -> str:
 _SMALL = {
     word: value
     for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+        [
+            "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+            "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+        ]
     )
-} | {"dozen": 12}
+} | {"dozen": 12}  # fmt: skip
 _TENS = {
     word: 10 * at
     for at, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)  # noqa: SIM905

@@ -32,8 +32,8 @@ _LEAD = 300
 """Characters of the line above a list or table that count as part of each item and row."""
 
 _NEARLY, _WHOLE, _SOME = 0.8, 0.9, 4
-"""The share of a sentence's words in one span from which on no value may be another, and from which on all of at
-least so many words bind the values to the span."""
+"""The share of a sentence's words in one span from which on no value may be another, and from which on all of
+at least so many words bind the values to the span."""
 
 _VALUES: tuple[Kind, ...] = ("number", "date", "time", "address", "hash", "power", "ordinal", "designation")
 
@@ -75,7 +75,7 @@ class Weights:
 
 
 class Span:
-    """A unit of a section, or a few neighbours: `section.text[start:end]`, with the headings and lead above it."""
+    """A unit of a section, or a few neighbours: `section.text[start:end]`, with the headings above it."""
 
     def __init__(self, section: Section, start: int, end: int, around: str, weights: Weights) -> None:
         self.section, self.start, self.end, self.around = section, start, end, around
@@ -110,7 +110,8 @@ class Source:
         for unit in split(text):
             context = passage_at(self.section, unit.start)[0].context
             above = text[end : unit.start].rpartition("\n")[0]
-            lead = unit.lead[-_LEAD:] if unit.unit == "row" and unit.lead.lstrip()[:1] in "|!" or unit.lead.endswith(":") else ""
+            table = unit.unit == "row" and unit.lead.lstrip()[:1] in "|!"
+            lead = unit.lead[-_LEAD:] if table or unit.lead.endswith(":") else ""
             around = "\n".join(filter(None, (context, above.strip(), lead)))
             spans.append(Span(self.section, unit.start, unit.end, around, self._weights))
             end = unit.end
@@ -167,8 +168,8 @@ class Support:
 def displaced(text: str, content: Mapping[str, float], found: Support) -> str | None:
     """A value in a sentence that was put in the place of another, in words; None where there is none.
 
-    The closest span is the one that holds most of the sentence's words. Where it holds nearly all of them, the
-    sentence's values must be in it too, and of as many values none may be another.
+    The closest span is the one that holds most of the sentence's words. Where it holds nearly all of them,
+    the sentence's values must be in it too, and of as many values none may be another.
     """
     words = {stem: weight for stem, weight in content.items() if not stem[:1].isdigit()}
     total = sum(words.values())

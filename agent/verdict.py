@@ -1,14 +1,15 @@
 """Decides for each piece of a draft whether the sources that it cites carry it, and says why where not.
 
-A piece stands when every fact of it is in the spans chosen for it, nothing turns it around, and either its words
-cover it (`COVERED`), or enough of them do and its meaning is close (`CLOSE`). The bounds were set on 123 pairs of
-a true sentence and a passage that holds it, and 507 pairs of the same sentences and other passages found for the
-same questions, over proposals and papers. Of the pairs whose facts hold, true ones have a coverage of 0.52 or more
-in 19 of 20 (median 0.83) and a cosine of 0.33 or more (median 0.62); without regard to facts, passages of other
-documents stay below a coverage of 0.39 in 49 of 50, and below a cosine of 0.51 in 19 of 20.
+A piece stands when every fact of it is in the spans chosen for it, nothing turns it around, and either its
+words cover it (`COVERED`), or enough of them do and its meaning is close (`CLOSE`). The bounds were set on
+123 pairs of a true sentence and a passage that holds it, and 507 pairs of the same sentences and other
+passages found for the same questions, over proposals and papers. Of the pairs whose facts hold, true ones
+have a coverage of 0.52 or more in 19 of 20 (median 0.83) and a cosine of 0.33 or more (median 0.62); without
+regard to facts, passages of other documents stay below a coverage of 0.39 in 49 of 50, and below a cosine of
+0.51 in 19 of 20.
 
-A sentence in another language shares few words with its source. It needs its facts and `CLOSE`, which the default
-embedding model, made for English, seldom grants without names in common; a judge does better there.
+A sentence in another language shares few words with its source. It needs its facts and `CLOSE`, which the
+default embedding model, made for English, seldom grants without names in common; a judge does better there.
 """
 
 from __future__ import annotations
@@ -100,11 +101,14 @@ class Court:
         self._sources, self._corpus, self._weights, self._judge = sources, corpus, weights, judge
 
     def decide(self, pieces: Sequence[Piece]) -> list[Kept | Dropped]:
-        """A verdict for each piece, in their order. Meanings are compared, or the judge asked, all at once."""
+        """A verdict for each piece, in order. Meanings are compared, or the judge asked, all at once."""
         claims = [self._claim(piece) for piece in pieces]
         flaws = [self._flaw(claim) for claim in claims]
         trials = [[] if flaw else self._tried(claim) for claim, flaw in zip(claims, flaws, strict=True)]
-        self._settle([(c.text, t) for c, some in zip(claims, trials, strict=True) for t in some if t.stands is None])
+        unsure = [
+            (c.text, t) for c, some in zip(claims, trials, strict=True) for t in some if t.stands is None
+        ]
+        self._settle(unsure)
         return [
             Dropped(claim.piece, claim.text, flaw) if flaw else self._verdict(claim, some)
             for claim, flaw, some in zip(claims, flaws, trials, strict=True)
@@ -137,7 +141,7 @@ class Court:
         return ""
 
     def _tried(self, claim: _Claim) -> list[_Trial]:
-        """The claim against each source that it cites, then against all of them where none carries it alone."""
+        """The claim against each source that it cites, then against all where none carries it alone."""
         trials = [self._trial(claim, (number,)) for number in claim.known]
         if len(claim.known) > 1 and not any(trial.stands for trial in trials):
             trials.append(self._trial(claim, claim.known))
@@ -148,7 +152,7 @@ class Court:
         if claim.piece.kind == "code":
             spans = [(s.number, span) for s in sources if (span := s.verbatim(claim.text))]
             found = Support(tuple(spans), (), 1.0)
-            return _Trial(numbers, found, bool(spans), "" if spans else "the code does not stand there as written")
+            return _Trial(numbers, found, bool(spans), "" if spans else "the code does not stand there so")
         found = support(claim.content, claim.facts, sources)
         if found.missing or not found.spans:
             return _Trial(numbers, found, False)
@@ -162,11 +166,12 @@ class Court:
         return _Trial(numbers, found, found.coverage >= COVERED)
 
     def _reason(self, trial: _Trial) -> str:
-        """Why a trial failed: what it turns around, which facts are not there and where they are, what is there."""
+        """Why a trial failed: what it turns around, which facts are missing and where, what is there."""
         cited = _marks(trial.numbers)
         parts = [trial.reason] if trial.reason else []
         for fact in trial.found.missing[:4]:
-            there = [n for n, s in self._sources.items() if n not in trial.numbers and fact.text in s.section.text]
+            others = {n: s for n, s in self._sources.items() if n not in trial.numbers}
+            there = [n for n, source in others.items() if fact.text in source.section.text]
             elsewhere = f" ({_marks(there[:3])} has it)" if there else ""
             parts.append(f"the {fact.kind} {fact.text} does not occur in {cited}{elsewhere}")
         closest = f"; the closest in {cited} is {_quoted(trial.found)}" if trial.found.spans else ""
@@ -200,7 +205,8 @@ class Court:
         if standing := alone or together:
             spans = tuple(dict.fromkeys(span for t in standing for span in t.found.spans))
             unused = [n for n in cited if n not in {number for number, _ in spans}]
-            return Kept(claim.piece, claim.text, spans, f"{_marks(unused)} did not carry it" if unused else "")
+            note = f"{_marks(unused)} did not carry it" if unused else ""
+            return Kept(claim.piece, claim.text, spans, note)
         if other := self._elsewhere(claim):
             note = f"{_marks(cited)} did not carry it, {_marks(other.numbers)} does"
             return Kept(claim.piece, claim.text, other.found.spans, note)

@@ -1,7 +1,8 @@
-"""A model that lies: drafts made of true sentences and then spoilt, and a checker that knows nothing of ours."""
+"""A model that lies: drafts of true sentences, then spoilt, and a checker that knows nothing of ours."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import unicodedata
@@ -22,7 +23,7 @@ from index.library import Library
 CASES = 200
 FACTORS = [
     Fraction(factor)
-    for factor in (1, 10**3, 10**6, 10**9, 10**12, 10**15, 10**18, 8, 60, 3600, 86_400, 7, 24, 12, 1024, 2**20)
+    for factor in [*(10**at for at in range(0, 19, 3)), 8, 60, 3600, 86_400, 7, 24, 12, 1024, 2**20]
 ]
 SPELLED = {"eighth": Fraction(1, 8), "half": Fraction(1, 2), "sixth": Fraction(1, 6), "twice": Fraction(2)}
 SPELLED |= {
@@ -72,7 +73,7 @@ def true_sentences(sections: Mapping[int, Section]) -> list[True_]:
 
 def packed(sections: Mapping[int, Section], draft: str) -> dict[int, Section]:
     """The sections that a draft names, and some that it does not, as evidence."""
-    named = {int(number) for number in re.findall(r"\d+", unicodedata.normalize("NFKC", draft)) if len(number) < 4}
+    named = {int(number) for number in re.findall(r"\d{1,3}", unicodedata.normalize("NFKC", draft))}
     return {number: section for number, section in sections.items() if number in named or number <= 8}
 
 
@@ -108,12 +109,13 @@ REPHRASED: list[Callable[[str], str]] = [
 ]
 
 
-# Spoiling. Each returns a draft, and the words that may not be shown; None where the sentence does not lend itself.
+# Spoiling. Each returns a draft, and the words that may not be shown; None where the sentence lends itself not.
 
 Spoilt = tuple[str, str] | None
 
 
 def other_digit(text: str, rng: random.Random, pattern: str) -> str | None:
+    """The text with one of the digits that match made another."""
     found = list(re.finditer(pattern, text))
     if not found:
         return None
@@ -128,16 +130,17 @@ def invents_a_citation(true: True_, rng: random.Random) -> Spoilt:
 
 def alters_a_number(true: True_, rng: random.Random) -> Spoilt:
     spoilt = other_digit(true.text, rng, r"(?<![\w.])\d(?=[\d,.]*\d| )")
-    return spoilt and (f"{spoilt} [{true.number}]", spoilt)
+    return (f"{spoilt} [{true.number}]", spoilt) if spoilt else None
 
 
 def alters_hex(true: True_, rng: random.Random) -> Spoilt:
     spoilt = other_digit(true.text, rng, r"(?<=0x)[0-9a-f]|(?<=0x[0-9a-f])[0-9a-f]")
-    return spoilt and (f"{spoilt} [{true.number}]", spoilt)
+    return (f"{spoilt} [{true.number}]", spoilt) if spoilt else None
 
 
 UNITS = {"gas": "wei", "wei": "ether", "gwei": "wei", "bytes": "bits", "bits": "bytes", "days": "blocks"}
-UNITS |= {"words": "bytes", "epochs": "slots", "seconds": "minutes", "percent": "basis points", "blocks": "epochs"}
+UNITS |= {"words": "bytes", "epochs": "slots", "seconds": "minutes", "blocks": "epochs"}
+UNITS |= {"percent": "basis points"}
 
 
 def swaps_a_unit(true: True_, rng: random.Random) -> Spoilt:
@@ -152,8 +155,8 @@ def swaps_a_unit(true: True_, rng: random.Random) -> Spoilt:
 def invents_a_quotation(true: True_, rng: random.Random) -> Spoilt:
     words = true.text.split()
     rng.shuffle(words)
-    opening, closing = rng.choice(["“”", '""', "«»", "「」", "„“"])
-    spoilt = f"The note says {opening}{' '.join(words[:6])} indeed{closing}"
+    marks = rng.choice(["“”", '""', "«»", "「」", "„“"])
+    spoilt = f"The note says {marks[0]}{' '.join(words[:6])} indeed{marks[1]}"
     return f"{spoilt} [{true.number}].", f"{' '.join(words[:6])} indeed"
 
 
@@ -193,8 +196,10 @@ def speaks_spanish(true: True_, rng: random.Random) -> Spoilt:
 
 def writes_other_digits(true: True_, rng: random.Random) -> Spoilt:
     spoilt = other_digit(true.text, rng, r"(?<![\w.])\d(?=[\d,.]*\d| )")
+    if spoilt is None:
+        return None
     to = rng.choice(["０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗", "①②③④⑤⑥⑦⑧⑨⑩"])
-    return spoilt and (f"{spoilt.translate(str.maketrans('0123456789', to[:10]))} [{true.number}]", spoilt)
+    return f"{spoilt.translate(str.maketrans('0123456789', to))} [{true.number}]", spoilt
 
 
 def uses_homoglyphs(true: True_, rng: random.Random) -> Spoilt:
@@ -202,14 +207,16 @@ def uses_homoglyphs(true: True_, rng: random.Random) -> Spoilt:
     if not match:
         return None
     name = match.group().translate(str.maketrans("aeopcTMEA", "аеорсТМЕА"))
-    return (f"{true.text.replace(match.group(), name)} [{true.number}]", name) if name != match.group() else None
+    if name == match.group():
+        return None
+    return f"{true.text.replace(match.group(), name)} [{true.number}]", name
 
 
 def hides_a_digit(true: True_, rng: random.Random) -> Spoilt:
     match = re.search(r"(?<![\w.,])\d\d+(?![\w.,])", true.text)
     if not match:
         return None
-    hidden = rng.choice(["\u200b", "\u2060", "\u00ad", "\u202e", "\ufeff", "&#8203;", "<b></b>", "**", "\u0332"])
+    hidden = rng.choice([*"\u200b\u2060\u00ad\u202e\ufeff\u0332", "&#8203;", "<b></b>", "**"])
     spoilt = f"{match.group()[0]}{rng.randint(0, 9)}{hidden}{match.group()[1:]}"
     return f"{true.text.replace(match.group(), spoilt, 1)} [{true.number}]", spoilt
 
@@ -226,7 +233,8 @@ def raises_a_power(true: True_, rng: random.Random) -> Spoilt:
     match = re.search(r"(?<![\w.,^{])\d+(?![\w.,^])", true.text)
     if not match:
         return None
-    spoilt = match.group() + rng.choice(["²⁴", "^{24}", "**24", "<sup>24</sup>", "$^{24}$", "e24", " × 10^24"])
+    powers = ["²⁴", "^{24}", "**24", "<sup>24</sup>", "$^{24}$", "e24", " × 10^24"]
+    spoilt = match.group() + rng.choice(powers)
     return f"{true.text.replace(match.group(), spoilt, 1)} [{true.number}]", spoilt
 
 
@@ -293,10 +301,11 @@ def derivable(digits: str, source: str) -> bool:
 def faults_of(grounding: Grounding, evidence: Mapping[int, Section], joined: Mapping[str, str]) -> list[str]:
     """What an outsider finds wrong with a result. joined: the text of each document by uri."""
     by_number = {citation.number: citation for citation in grounding.citations}
-    wrong = []
-    for citation in grounding.citations:
-        if joined[citation.source.uri][citation.start : citation.end] != citation.quote:
-            wrong.append(f"quote {citation.quote!r} is not at its place")
+    wrong = [
+        f"quote {citation.quote!r} is not at its place"
+        for citation in grounding.citations
+        if joined[citation.source.uri][citation.start : citation.end] != citation.quote
+    ]
     for sentence in grounding.sentences:
         if not sentence.citations or not set(sentence.citations) <= set(by_number):
             wrong.append(f"{sentence.text!r} cites {sentence.citations}")
@@ -324,15 +333,13 @@ def joined(corpus) -> dict[str, str]:
 def spoilt_cases(true: list[True_], seed: int) -> list[tuple[str, str, str]]:
     """CASES drafts, every spoiler in turn: its name, the draft, and what may not be shown."""
     rng, cases = random.Random(seed), []
-    while len(cases) < CASES:
-        spoiler = SPOILERS[len(cases) % len(SPOILERS)]
-        for _ in range(500):
-            if made := spoiler(rng.choice(true), rng):
-                cases.append((spoiler.__name__, *made))
-                break
-        else:
-            raise AssertionError(f"no sentence lends itself to {spoiler.__name__}")
-    return cases
+    for spoiler in itertools.cycle(SPOILERS):
+        made = next(filter(None, (spoiler(rng.choice(true), rng) for _ in range(300))), None)
+        if made:
+            cases.append((spoiler.__name__, *made))
+        if len(cases) == CASES:
+            return cases
+    raise AssertionError
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -373,9 +380,8 @@ def test_any_draft_comes_out_cited_and_held(data, corpus, sections, joined):
     part = st.one_of(
         st.sampled_from(words),
         st.text(max_size=40),
-        st.sampled_from(
-            ["[1]", "[2][3]", "[1, 4]", "[1-3]", "【2】", "([5])", "[99]", "[0]", "\n", "\n- ", "\n## ", "| 1 |", "```"]
-        ),
+        st.sampled_from(["[1]", "[2][3]", "[1, 4]", "[1-3]", "【2】", "([5])", "[99]", "[0]"]),
+        st.sampled_from(["\n", "\n- ", "\n## ", "| 1 |", "```"]),
         st.from_regex(r"[0-9]{1,6}([,._ ^/-][0-9]{1,4})? ?(gas|bytes|%|days|ETH)?", fullmatch=True),
         st.from_regex(r"0x[0-9a-f]{2,6}", fullmatch=True),
     )
