@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from index import chain, generation, shards, tables
+from index import chain, generation, shards, sql, tables
 from index.cache import VectorCache
 from index.catalogue import Catalogue
 from index.embed import Embedder, Vectors, load
@@ -22,6 +23,9 @@ from index.snapshot import Snapshot, agree
 from index.tables import Tables
 from index.values import Document, Kind, Passage, Position
 from index.words import WordWriter
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 CHECKPOINT = 4096
 """Passages that a writer gathers before it publishes them."""
@@ -143,6 +147,10 @@ class Writer:
     def rows(self, name: str, low: int, high: int, columns: Sequence[str]) -> pa.Table:
         """Columns of a chain's table from block `low` to `high`, with orphans and what is unpublished."""
         return self._tables.between(name, low, high, columns)
+
+    def sql(self) -> DuckDBPyConnection:
+        """As `Library.sql`, over the tables as they stand, published or not."""
+        return sql.connect(self.folder, self._tables.files(self._tables.versions()))
 
     def forget(self, uris: Collection[str]) -> None:
         """Removes documents, their passages and vectors, from the older versions on disk too.

@@ -1,0 +1,379 @@
+"""Files of blocks, transactions, logs and token transfers, read a batch at a time.
+
+JSON lines and CSV have the columns of ethereum-etl, Parquet has those of cryo. Integers stay exact: they are
+text on the way, and a float where an integer belongs is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain as chained
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from index.errors import SourceError
+from index.events import SCHEMAS
+
+ROWS = 50_000
+"""Rows of a batch."""
+
+FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
+_BLOCK = {
+    "block_number": ("block_number", "blockNumber"),
+    "block_hash": ("block_hash", "blockHash"),
+    "block_timestamp": ("block_timestamp", "timestamp"),
+}
+_COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "transfers": {
+        **_BLOCK,
+        "transaction_hash": ("transaction_hash",),
+        "log_index": ("log_index",),
+        "token_address": ("token_address", "erc20", "erc721"),
+        "from_address": ("from_address",),
+        "to_address": ("to_address",),
+        "value": ("value", "value_string", "value_binary", "token_id", "token_id_string"),
+    },
+    "events": {
+        **_BLOCK,
+        "transaction_hash": ("transaction_hash", "transactionHash"),
+        "transaction_index": ("transaction_index", "transactionIndex"),
+        "log_index": ("log_index", "logIndex"),
+        "address": ("address", "contract_address"),
+        "topics": ("topics",),
+        **{f"topic{at}": (f"topic{at}",) for at in range(4)},
+        "data": ("data",),
+    },
+    "transactions": {
+        **_BLOCK,
+        "transaction_hash": ("hash", "transaction_hash"),
+        "transaction_index": ("transaction_index",),
+        "from_address": ("from_address", "from"),
+        "to_address": ("to_address", "to"),
+        "value": ("value", "value_string", "value_binary"),
+        "nonce": ("nonce",),
+        "gas": ("gas", "gas_limit"),
+        "gas_price": ("gas_price",),
+        "max_fee_per_gas": ("max_fee_per_gas",),
+        "max_priority_fee_per_gas": ("max_priority_fee_per_gas",),
+        "effective_gas_price": ("receipt_effective_gas_price", "effective_gas_price"),
+        "gas_used": ("receipt_gas_used", "gas_used"),
+        "status": ("receipt_status", "status", "success"),
+        "contract_address": ("receipt_contract_address", "contract_address"),
+        "transaction_type": ("transaction_type",),
+        "input": ("input",),
+    },
+    "blocks": {
+        "block_number": ("number", "block_number"),
+        "block_hash": ("hash", "block_hash"),
+        "block_timestamp": ("timestamp", "block_timestamp"),
+        "parent_hash": ("parent_hash",),
+        "miner": ("miner", "author"),
+        "gas_limit": ("gas_limit",),
+        "gas_used": ("gas_used",),
+        "base_fee_per_gas": ("base_fee_per_gas",),
+        "size": ("size",),
+        "transaction_count": ("transaction_count",),
+    },
+}
+"""For each table the names that its columns have in files; the first that is there counts."""
+
+_WHERE = ("transaction_hash", "log_index", "block_number")
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "transfers": ("token_address", "from_address", "to_address", "value", *_WHERE),
+    "events": ("address", "data", *_WHERE),
+    "transactions": ("transaction_hash", "from_address", "to_address", "value", "block_number"),
+    "blocks": ("block_number", "block_hash"),
+}
+_ADDRESSES = {"address", "from_address", "to_address", "token_address", "contract_address", "miner"}
+_SHAPES = {
+    "hash": (r"^0x[0-9a-f]{64}$", "0x and 64 hex digits"),
+    "address": (r"^0x[0-9a-f]{40}$", "0x and 40 hex digits"),
+    "data": (r"^0x(?:[0-9a-f][0-9a-f])*$", "0x and an even number of hex digits"),
+    "int64": (r"^[0-9]{1,18}$", "a whole number, not below 0"),
+    "uint256": (r"^[0-9]{1,78}$", "a whole number, not below 0"),
+}
+
+Tell = Callable[[str], None]
+Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFile:
+    """A file of rows. path: the short name that people know it by; kind: the table of its rows."""
+
+    path: str
+    location: Path
+    kind: str
+
+    @classmethod
+    def open(cls, location: Path, path: str | None = None) -> ChainFile:
+        """Looks at a file's columns.
+
+        Raises SourceError when it cannot be read, or has not what any table needs.
+        """
+        names, _ = _opened(location, lambda _: None)
+        return cls(path or str(location), location, _kind_of(location, names))
+
+
+def batches(file: ChainFile, chain: str, tell: Tell) -> Iterator[pa.Table]:
+    """The rows of a file, some at a time, with the text columns of the tables' schema and `chain`.
+
+    tell: called with a line for each row that is left out. Raises SourceError when the file breaks off.
+    """
+    names, rows = _opened(file.location, tell)
+    wanted = _COLUMNS[file.kind]
+    chosen = {
+        column: next((name for name in given if name in names), None) for column, given in wanted.items()
+    }
+    retrieved = pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC"))
+    for lines, columns in rows:
+        table = _typed(file.kind, lines, {c: columns[n] for c, n in chosen.items() if n}, tell)
+        for name, value in (("chain", chain), ("path", file.path), ("location", str(file.location))):
+            table = table.append_column(name, pa.repeat(value, table.num_rows))
+        yield table.append_column("retrieved_at", pa.repeat(retrieved, table.num_rows))
+
+
+def _kind_of(location: Path, names: set[str]) -> str:
+    """The table whose needs these columns meet."""
+    lacking = {}
+    for kind, needed in _NEEDED.items():
+        lacking[kind] = [c for c in needed if not names & set(_COLUMNS[kind][c])]
+        if kind == "events" and not names & {"topics", "topic0"}:
+            lacking[kind].append("topics")
+        if not lacking[kind]:
+            return kind
+    nearest = min(lacking, key=lambda kind: len(lacking[kind]) / len(_NEEDED[kind]))
+    what = "logs" if nearest == "events" else nearest
+    raise SourceError(
+        f"{location.name} has the columns {', '.join(sorted(names)[:12])}; to be read as {what} it lacks"
+        f" {', '.join(lacking[nearest])}; export it again with these, as ethereum-etl or cryo do"
+    )
+
+
+def _opened(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
+    """The names of a file's columns, and its rows: line numbers, values by column."""
+    suffix = [part for part in location.suffixes if part != ".gz"][-1:]
+    readers = {".csv": _csv, ".parquet": _parquet}
+    if not suffix or suffix[0] not in FORMATS:
+        raise SourceError(f"{location.name} is of no format that is read; readable are {' '.join(FORMATS)}")
+    try:
+        return readers.get(suffix[0], _json_lines)(location, tell)
+    except OSError as error:
+        raise SourceError(f"{location} cannot be read ({error.strerror or error}); check the path") from None
+    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{location.name} is not what its name says ({error})") from None
+
+
+def _text_of(location: Path) -> IO[str]:
+    if location.suffix == ".gz":
+        return gzip.open(location, "rt", encoding="utf-8", errors="replace", newline="")
+    return location.open(encoding="utf-8", errors="replace", newline="")
+
+
+def _json_lines(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
+    records = _records(location, tell)
+    first = list(islice(records, 100))
+    if not first:
+        raise SourceError(f"{location.name} holds no JSON object; write one object a line")
+    names = set(chained.from_iterable(record for _, record in first))
+
+    def rows() -> Iterator[tuple[list[int], Columns]]:
+        rest = chained(first, records)
+        while some := list(islice(rest, ROWS)):
+            yield [at for at, _ in some], {name: [record.get(name) for _, record in some] for name in names}
+
+    return names, rows()
+
+
+def _records(location: Path, tell: Tell) -> Iterator[tuple[int, dict[str, Any]]]:
+    with _text_of(location) as body:
+        for at, line in enumerate(body, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                tell(f"line {at} is not JSON ({error})")
+                continue
+            if isinstance(record, dict):
+                yield at, record
+            else:
+                tell(f"line {at} is no JSON object; write one object a line")
+
+
+def _csv(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
+    body = _text_of(location)
+    reader = csv.reader(body)
+    header = next(reader, [])
+
+    def rows() -> Iterator[tuple[list[int], Columns]]:
+        with body:
+            good = _whole_rows(reader, len(header), tell)
+            while some := list(islice(good, ROWS)):
+                values = zip(*(row for _, row in some), strict=True)
+                columns = {n: [v or None for v in column] for n, column in zip(header, values, strict=True)}
+                yield [at for at, _ in some], columns
+
+    return set(header), rows()
+
+
+def _whole_rows(reader: Any, width: int, tell: Tell) -> Iterator[tuple[int, list[str]]]:
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            tell(f"line {reader.line_num} is not CSV ({error})")
+            continue
+        if len(row) == width:
+            yield reader.line_num, row
+        elif row:
+            tell(f"line {reader.line_num} has {len(row)} fields, the header has {width}")
+
+
+def _parquet(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(location)
+    wanted = {name for columns in _COLUMNS.values() for names in columns.values() for name in names}
+    names = [name for name in file.schema_arrow.names if name in wanted]
+
+    def rows() -> Iterator[tuple[list[int], Columns]]:
+        at = 1
+        try:
+            for batch in file.iter_batches(ROWS, columns=names):
+                yield list(range(at, at + len(batch))), {n: batch[n].to_pylist() for n in names}
+                at += len(batch)
+        except (OSError, pa.ArrowException) as error:
+            tell(f"breaks off after row {at - 1} ({str(error).splitlines()[0]})")
+
+    return set(file.schema_arrow.names), rows()
+
+
+def _typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Table:
+    """The columns as the schema wants them, without the rows that break a rule."""
+    faults = _Faults(lines, tell)
+    if kind == "events":
+        _part_topics(columns, faults)
+    schema, needed = SCHEMAS[kind], {*_NEEDED[kind]}
+    table = {}
+    for name, values in columns.items():
+        field = schema.field(name)
+        if name == "block_timestamp":
+            table[name] = _times(values, faults)
+            continue
+        shape = _shape(name, field)
+        found = pa.array([_as_text(value, shape) for value in values], pa.string())
+        found = pc.fill_null(found, "0x") if shape == "data" else found
+        found = pc.utf8_lower(found) if shape in ("hash", "address", "data") else found
+        good = np.asarray(
+            pc.fill_null(pc.match_substring_regex(found, _SHAPES[shape][0]), name not in needed)
+        )
+        if not good.all() and name == "to_address" and kind == "transactions":
+            good |= np.asarray(pc.is_null(found))
+        faults.add(good, name, values, _SHAPES[shape][1])
+        table[name] = (found, field.type)
+    keep = pa.array(faults.good)
+    kept = {n: (c if isinstance(c, pa.Array) else c[0]).filter(keep) for n, c in table.items()}
+    if "input" in kept:
+        calls = pc.utf8_slice_codeunits(kept["input"], 0, 10)
+        kept["selector"] = pc.if_else(
+            pc.equal(pc.utf8_length(calls), 10), calls, pa.scalar(None, pa.string())
+        )
+    return pa.table({n: c.cast(schema.field(n).type) for n, c in kept.items()})
+
+
+class _Faults:
+    """Which rows of a batch hold, and what is said of those that do not."""
+
+    def __init__(self, lines: list[int], tell: Tell) -> None:
+        self.good = np.ones(len(lines), bool)
+        self._lines, self._tell = lines, tell
+
+    def add(self, good: Any, name: str, values: Sequence[Any], allowed: str) -> None:
+        """Leaves out the rows that are not good for the first time, saying what was seen in the column."""
+        for row in np.flatnonzero(self.good & ~good).tolist():
+            seen = "nothing" if values[row] in (None, "") else repr(values[row])[:80]
+            self._tell(f"line {self._lines[row]}: `{name}` should be {allowed}, but it is {seen}")
+        self.good &= good
+
+
+def _shape(name: str, field: pa.Field) -> str:
+    if name.endswith("_hash") or name.startswith("topic"):
+        return "hash"
+    if name in _ADDRESSES:
+        return "address"
+    if name in ("data", "input"):
+        return "data"
+    return "int64" if pa.types.is_int64(field.type) else "uint256"
+
+
+def _as_text(value: Any, shape: str) -> str | None:
+    """A value as the text that the rules look at; numbers in decimal digits, however they were written."""
+    if value.__class__ is str:
+        if shape in ("int64", "uint256"):
+            return _decimal(value)
+        return value or None
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return str(int.from_bytes(value)) if shape == "uint256" else "0x" + value.hex()
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _decimal(text: str) -> str | None:
+    if text.startswith("0x"):
+        try:
+            return str(int(text, 16))
+        except ValueError:
+            return text
+    return {"true": "1", "false": "0"}.get(text.lower(), text) or None
+
+
+def _part_topics(columns: Columns, faults: _Faults) -> None:
+    """Puts a column of lists, or of lists parted by commas, in the place of four columns."""
+    topics = columns.pop("topics", None)
+    if topics is None:
+        return
+    lists = [
+        value
+        if isinstance(value, list)
+        else [part.strip() for part in (value or "").split(",") if part.strip()]
+        for value in topics
+    ]
+    faults.add(np.array([len(some) <= 4 for some in lists], bool), "topics", topics, "four at most")
+    for at in range(4):
+        columns[f"topic{at}"] = [some[at] if at < len(some) else None for some in lists]
+
+
+def _times(values: list[Any], faults: _Faults) -> pa.Array:
+    times = [_time(value) for value in values]
+    good = np.array([time is not None or not given for time, given in zip(times, values, strict=True)], bool)
+    faults.add(good, "block_timestamp", values, "seconds since 1970, or a date and time")
+    return pa.array(times, pa.timestamp("us", "UTC"))
+
+
+def _time(value: Any) -> datetime | int | None:
+    """A time as Arrow takes it: microseconds, or a datetime with its zone."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    try:
+        if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
+            return datetime.fromtimestamp(int(value), UTC)
+        if isinstance(value, str) and value:
+            found = datetime.fromisoformat(value.replace(" UTC", "+00:00"))
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
