@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -69,7 +69,7 @@ class Disagreement:
 
 
 class Age(NamedTuple):
-    """How old the sources of an answer are: the first and the last day of each; None where no day is known."""
+    """How old the sources of an answer are: the first and last day of each; None where no day is known."""
 
     published: tuple[date, date] | None
     retrieved: tuple[date, date] | None
@@ -244,6 +244,14 @@ class Answers:
             return read(self._folder / f"{found[0]}.json")
         except SourceError as error:
             raise LibraryError(f"a stored answer is damaged: {error}") from error
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Erases the answers of these ids, as far as they are there. Raises LibraryError."""
+        try:
+            for one in ids:
+                (self._folder / f"{one}.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise LibraryError(f"an answer in {self._folder} cannot be erased: {error.strerror}") from error
 
     def recent(self, limit: int) -> list[Answer]:
         """The newest answers, newest first; no more than `limit` files are read. Raises LibraryError."""

@@ -12,7 +12,18 @@ from index.settings import Settings
 
 NAMES = list(Settings.model_fields)
 ANY_TEXT = {
-    *("library", "prompts", "embedder", "prompts", "api_key", "model", "fallback_models", "simple_model", "judge_model"),
+    *(
+        "library",
+        "prompts",
+        "embedder",
+        "prompts",
+        "api_key",
+        "model",
+        "fallback_models",
+        "simple_model",
+        "judge_model",
+    ),
+    *("telegram_token", "discord_token", "webhook_secret", "bot_allow", "bot_admins", "gate_rpc"),
 }
 
 

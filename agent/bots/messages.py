@@ -216,7 +216,7 @@ def _break(tokens: Sequence[_Token], start: int, end: int) -> int:
 
 def _cut(token: _Token, blocks: Text, form: Format) -> list[_Token]:
     """A token that is too much for a message, in two; a link becomes two links to the same place."""
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     block, span = blocks[token.block], token.span
     room = form.limit - form.frame(block)
