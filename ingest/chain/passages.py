@@ -92,7 +92,7 @@ def document(
 ) -> Told:
     """A document of some lines, a passage each. lines: the last part of its heading, and the text.
 
-    place: the heading that all passages share, its first two parts their context; rows: what the lines tell, for the sha256.
+    place: the heading that all passages share, its first two parts their context; rows: what is told.
     """
     sha256 = hashlib.sha256("\n".join(json.dumps(_canonical(row)) for row in rows).encode()).hexdigest()
     passages, start = [], 0
@@ -198,7 +198,10 @@ def _events(rows: list[dict[str, Any]]) -> Told:
         name = row["event"] or "not decoded"
         names[name] = names.get(name, 0) + 1
     emitted = "1 event log" if len(rows) == 1 else f"{len(rows)} event logs"
-    summary = f"Transaction {first['transaction_hash']} in {_where(first)} emitted {emitted}: {_listed(names)}. By contract: {_listed(counts)}.\n"
+    summary = (
+        f"Transaction {first['transaction_hash']} in {_where(first)} emitted {emitted}:"
+        f" {_listed(names)}. By contract: {_listed(counts)}.\n"
+    )
     lines = [("", summary), *((f"log {row['log_index']}", _event(row)) for row in rows)]
     title = f"Event logs of transaction {first['transaction_hash']}"
     return document(f"{_place(first).uri}/events", title, lines, rows, _heading(first))
