@@ -148,21 +148,22 @@ class Plain:
 
     def weight(self, span: Span, block: Block) -> int:  # noqa: ARG002
         """Units of the text."""
-        return units(self._disarmed(span))
+        return units(span.text)
 
     def frame(self, block: Block) -> int:  # noqa: ARG002
         """There is no markup."""
         return 0
 
     def prepare(self, text: Text) -> Text:
-        """The text with its addresses."""
+        """The text with its addresses; mentions call nobody."""
         seen: set[str] = set()
         made = []
         for block in text:
             spans: list[Span] = []
             for span in block.spans:
                 url = web(span.url)
-                spans.append(replace(span, url=""))
+                said = re.sub(r"@(?=\w)", "@\u2060", span.text) if span.style == "code" else span.text
+                spans.append(replace(span, text=said, url=""))
                 if url and url not in seen and url != span.text:
                     spans.append(Span(f" {url}"))
                     seen.add(url)
@@ -170,8 +171,5 @@ class Plain:
         return tuple(made)
 
     def encode(self, text: Text) -> str:
-        """The text itself; mentions call nobody."""
-        return _joined(text, lambda block: "".join(map(self._disarmed, block.spans)))
-
-    def _disarmed(self, span: Span) -> str:
-        return re.sub(r"@(?=\w)", "@\u2060", span.text) if span.style == "code" else span.text
+        """The text itself."""
+        return _joined(text, lambda block: "".join(span.text for span in block.spans))
