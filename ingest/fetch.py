@@ -44,7 +44,7 @@ class Fetched:
     not_modified: bool = False
 
 
-class _Busy(Unreachable):
+class Busy(Unreachable):
     """A server that asks to come back after so many seconds."""
 
     def __init__(self, message: str, after: float) -> None:
@@ -106,7 +106,7 @@ class Fetcher:
         tries = Retrying(
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_attempt(MOST_TRIES),
-            wait=_pause,
+            wait=pause,
             sleep=self._sleep,
             reraise=True,
         )
@@ -172,7 +172,7 @@ class Fetcher:
         if response.status_code == HTTPStatus.NOT_MODIFIED:
             return Fetched(str(response.url), b"", None, *validators, not_modified=True)
         if response.status_code != HTTPStatus.OK:
-            raise _refusal(response)
+            raise refusal(response)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower() or None
         return Fetched(str(response.url), self._body(response), media_type, *validators)
 
@@ -200,12 +200,13 @@ class Fetcher:
             )
 
 
-def _refusal(response: httpx.Response) -> SourceError:
+def refusal(response: httpx.Response) -> SourceError:
+    """What an HTTP status that is no success means, and whether another try may help."""
     said = f"answers {response.status_code} {response.reason_phrase}".rstrip()
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS or response.is_server_error:
         after = _seconds(response.headers.get("Retry-After", ""))
         message = f"{said}; try again later"
-        return Unreachable(message) if after is None else _Busy(message, after)
+        return Unreachable(message) if after is None else Busy(message, after)
     absent = response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
     return (Gone if absent else SourceError)(f"{said}; check the address")
 
@@ -220,11 +221,11 @@ def _seconds(retry_after: str) -> float | None:
         return None
 
 
-def _pause(state: RetryCallState) -> float:
-    """The seconds to wait before the next try."""
+def pause(state: RetryCallState) -> float:
+    """The seconds to wait before the next try, for tenacity: what the server asks for, or ever more."""
     from tenacity import wait_exponential_jitter
 
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, _Busy):
+    if isinstance(error, Busy):
         return min(error.after, LONGEST_WAIT)
     return wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT)(state)
