@@ -20,8 +20,8 @@ from typing import Any, TextIO
 from index.errors import LibraryError
 from index.shards import Shard
 
-FORMAT = 1
-"""The layout of a library folder; a library of a newer format is refused."""
+FORMAT = 2
+"""The layout of a library folder; a newer one is refused. Format 1 knew no identifiers of passages."""
 
 CURRENT = "CURRENT"
 
@@ -111,7 +111,7 @@ def all_readable(folder: Path) -> Iterator[Generation]:
 
 def publish(folder: Path, generation: Generation) -> None:
     """Makes this the current generation, in one step that cannot be half done."""
-    body = {**asdict(generation), "created_at": generation.created_at.isoformat()}
+    body = {**asdict(generation), "created_at": generation.created_at.isoformat(), "format": FORMAT}
     _replace(folder / generation.name, json.dumps(body, indent=1) + "\n")
     _replace(folder / CURRENT, generation.name + "\n")
 

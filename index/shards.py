@@ -111,9 +111,13 @@ class Opened:
     def rows(self) -> pa.Table:
         """The passages' rows, columns of `PASSAGES`, memory-mapped."""
         try:
-            return pa.ipc.open_file(pa.memory_map(str(self._rows_file))).read_all()
+            found = pa.ipc.open_file(pa.memory_map(str(self._rows_file))).read_all()
         except (OSError, pa.ArrowInvalid) as error:
             raise damaged(self._rows_file, error) from error
+        for field in PASSAGES:
+            if field.name not in found.column_names:  # of format 1
+                found = found.append_column(field, pa.nulls(len(found), field.type))
+        return found.select(PASSAGES.names)
 
     @once
     def index(self) -> Any:

@@ -71,6 +71,7 @@ PASSAGES = pa.schema(
         ("page", pa.int32()),
         ("line_start", pa.int32()),
         ("line_end", pa.int32()),
+        ("identifiers", _STRINGS),
     ]
 )
 
@@ -130,7 +131,7 @@ class Tables:
             for some in slices(sorted(gone), 500):
                 table.delete(f"uri IN ({', '.join(map(quoted, some))})")
             if rows.num_rows:
-                write_deltalake(table, rows.cast(SCHEMAS[name]), mode="append")
+                write_deltalake(table, rows.cast(SCHEMAS[name]), mode="append", schema_mode="merge")
         return self.versions()
 
     def append(self, name: str, rows: pa.Table, *, overwrite: bool = False) -> None:
@@ -308,7 +309,8 @@ def passage_rows(passages: Sequence[Passage], vectors: Vectors) -> pa.Table:
 def passage_from(row: Mapping[str, Any]) -> Passage:
     """A row of `PASSAGES` as a value."""
     values = {field.name: row[field.name] for field in fields(Passage)}
-    return Passage(**{**values, "heading": tuple(row["heading"])})
+    lists = {name: tuple(row[name] or ()) for name in ("heading", "identifiers")}
+    return Passage(**{**values, **lists})
 
 
 def vector_column(vectors: Vectors) -> pa.Array:

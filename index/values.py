@@ -83,13 +83,15 @@ class Document:
 
     uri: the public address of the source; it names the document in a library.
     path: the short name a person knows it by (its path in a manifest, or the path given).
-    location: where its bytes are read again: a local path or a URL.
+    location: where its bytes are read again: a local path, a URL, or `git+URL@ref#path`.
+    commit: that of its repository at which it was read.
     sha256: hex digest of the source's bytes.
     published_at: the date the source itself states; retrieved_at: when it was read (UTC).
     number: its designation, such as `EIP-1559`; requires: designations that it builds on.
     chain: CAIP-2 id; contracts: addresses (lower case) or CAIP-10 ids.
     Of an event the uri begins with its `Position`, and status is its finality.
-    etag, last_modified: validators of the last HTTP answer, for conditional requests.
+    etag, last_modified: validators of the last HTTP answer, for conditional requests; of a file in a
+    repository, etag is its git object.
     """
 
     uri: str
@@ -139,6 +141,7 @@ class Reading:
 
     blocks: in order, not overlapping; what lies between two blocks is white space or markup.
     pages: the offset in `text` at which each page begins (empty where there are no pages).
+    identifiers: names by which a place can be looked up, each with the offset of that place.
     warnings: what a person should know, such as bytes that were not UTF-8.
     """
 
@@ -147,6 +150,7 @@ class Reading:
     blocks: tuple[Block, ...]
     pages: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
+    identifiers: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,8 @@ class Passage:
     The text is exactly the document's text in [start, end). `context` (designation, title, heading
     path) helps to find it and is kept beside the text, never in it.
     page counts from 1; line_start and line_end count from 1 and include both ends.
+    identifiers: what its text declares or is, in names that may not stand in it: the path of a file of code,
+    signatures, function selectors, topics of events. Search finds it by them; they are not embedded.
     """
 
     uri: str
@@ -169,6 +175,7 @@ class Passage:
     page: int | None = None
     line_start: int | None = None
     line_end: int | None = None
+    identifiers: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> str:

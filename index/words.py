@@ -119,9 +119,9 @@ class WordWriter:
         """Adds the document with this key, whole, as its passages in order."""
         whole: list[str] = []
         for passage in passages:
-            found = terms(passage.text)
-            self._passages.add(passage.key, document, found, terms(passage.context))
-            whole += found
+            found, names = terms(passage.text), terms(" ".join(passage.identifiers))
+            self._passages.add(passage.key, document, found, [*terms(passage.context), *names])
+            whole += [*found, *names]
         self._documents.add(document, document, whole, terms(passages[0].context) if passages else [])
 
     def commit(self) -> int:

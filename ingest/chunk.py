@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from index.values import Block, Document, Passage, Reading
+from index.values import Block, Document, Kind, Passage, Reading
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -96,17 +96,22 @@ class Chunker:
                 page=bisect.bisect_right(reading.pages, start) or None,
                 line_start=None if reading.pages else lines.first(start, end),
                 line_end=None if reading.pages else lines.last(start, end),
+                identifiers=_named(reading, start, end),
             )
             for ordinal, (start, end, heading, context) in enumerate(spans)
         )
 
     def _context(self, document: Document, heading: Sequence[str]) -> str:
-        """Designation, title and heading path; the beginning of a long path gives way first."""
-        name = ": ".join(dict.fromkeys(part for part in (document.number, document.title) if part))
-        path = [part for part in heading if part != document.title]
+        """Designation, title and heading path; the beginning of a long path gives way first.
+
+        The title of code is left out: it is the name of a file, and a file that moves keeps its vectors.
+        """
+        title = None if document.kind is Kind.CODE else document.title
+        name = ": ".join(dict.fromkeys(part for part in (document.number, title) if part))
+        path = [part for part in heading if part != title]
         while len(path) > 1 and self._count(" › ".join([name, *path])) > self._context_room:
             path.pop(0)
-        return self._cut(" › ".join([name, *path]), self._context_room)
+        return self._cut(" › ".join(part for part in (name, *path) if part), self._context_room)
 
     def _spans(self, section: _Section, context: str, ruler: _Ruler) -> Iterator[tuple[int, int]]:
         room = self._room - self._count(context + "\n")
@@ -159,6 +164,14 @@ class _Lines:
 
     def _line(self, at: int) -> int:
         return bisect.bisect_left(self._breaks, at) + 1
+
+
+def _named(reading: Reading, start: int, end: int) -> tuple[str, ...]:
+    """The identifiers of the places in [start, end); a document of kind code is also named by its path."""
+    first = bisect.bisect_left(reading.identifiers, (start,))
+    last = bisect.bisect_left(reading.identifiers, (end,))
+    path = (reading.document.path,) if reading.document.kind is Kind.CODE else ()
+    return tuple(dict.fromkeys((*path, *(name for _, name in reading.identifiers[first:last]))))
 
 
 def _sections(reading: Reading) -> Iterator[_Section]:
