@@ -70,7 +70,7 @@ class Format(Protocol):
 
 
 _PIECES = pattern(r"\n|[^\S\n]+|\S+")
-_MENTION = pattern(r"<(?:[@#][!&]?|/|id:|a?:)[^<>\s]*>|@\w+")
+_MENTION = pattern(r"<(?:[@#][!&]?|/|id:|a?:)[^<>\s]*>|@(?:everyone|here)|(?<!\w)@\w+")
 _STOPS = (".", "!", "?", ":", ";", "]", ")", "”", '"')
 _CITATION, _SPACE, _SENTENCE, _LINE, _BLOCK = range(5)
 """How well a message may end at some blank: before a citation only where there is no other way."""
