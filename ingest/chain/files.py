@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from itertools import chain as chained
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic_core import from_json
 
 from index.errors import SourceError
 from index.events import SCHEMAS
@@ -174,10 +175,8 @@ def _opened(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[i
         raise SourceError(f"{location.name} is not what its name says ({error})") from None
 
 
-def _text_of(location: Path) -> IO[str]:
-    if location.suffix == ".gz":
-        return gzip.open(location, "rt", encoding="utf-8", errors="replace", newline="")
-    return location.open(encoding="utf-8", errors="replace", newline="")
+def _bytes_of(location: Path) -> IO[bytes]:
+    return gzip.open(location) if location.suffix == ".gz" else location.open("rb")  # type: ignore[return-value]
 
 
 def _json_lines(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
@@ -196,13 +195,13 @@ def _json_lines(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[li
 
 
 def _records(location: Path, tell: Tell) -> Iterator[tuple[int, dict[str, Any]]]:
-    with _text_of(location) as body:
+    with _bytes_of(location) as body:
         for at, line in enumerate(body, start=1):
-            if not line.strip():
+            if line.isspace():
                 continue
             try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                record = from_json(line, cache_strings="keys")
+            except ValueError as error:
                 tell(f"line {at} is not JSON ({error})")
                 continue
             if isinstance(record, dict):
@@ -212,7 +211,7 @@ def _records(location: Path, tell: Tell) -> Iterator[tuple[int, dict[str, Any]]]
 
 
 def _csv(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
-    body = _text_of(location)
+    body = TextIOWrapper(_bytes_of(location), encoding="utf-8", errors="replace", newline="")
     reader = csv.reader(body)
     header = next(reader, [])
 
@@ -253,12 +252,20 @@ def _parquet(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[
         at = 1
         try:
             for batch in file.iter_batches(ROWS, columns=names):
-                yield list(range(at, at + len(batch))), {n: batch[n].to_pylist() for n in names}
+                yield list(range(at, at + len(batch))), {n: _listed(batch[n]) for n in names}
                 at += len(batch)
         except (OSError, pa.ArrowException) as error:
             tell(f"breaks off after row {at - 1} ({str(error).splitlines()[0]})")
 
     return set(file.schema_arrow.names), rows()
+
+
+def _listed(column: pa.Array) -> list[Any]:
+    """The values of a column; byte strings as hex."""
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_binary(column.type) or pa.types.is_fixed_size_binary(column.type):
+        return [None if value is None else "0x" + value.hex() for value in values]
+    return values
 
 
 def _typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Table:
@@ -274,24 +281,39 @@ def _typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Tabl
             table[name] = _times(values, faults)
             continue
         shape = _shape(name, field)
-        found = pa.array([_as_text(value, shape) for value in values], pa.string())
-        found = pc.fill_null(found, "0x") if shape == "data" else found
-        found = pc.utf8_lower(found) if shape in ("hash", "address", "data") else found
-        good = np.asarray(
-            pc.fill_null(pc.match_substring_regex(found, _SHAPES[shape][0]), name not in needed)
-        )
-        if not good.all() and name == "to_address" and kind == "transactions":
-            good |= np.asarray(pc.is_null(found))
+        optional = name not in needed or (name == "to_address" and kind == "transactions")
+        table[name], good = _checked(values, shape, optional=optional)
         faults.add(good, name, values, _SHAPES[shape][1])
-        table[name] = (found, field.type)
     keep = pa.array(faults.good)
-    kept = {n: (c if isinstance(c, pa.Array) else c[0]).filter(keep) for n, c in table.items()}
+    kept = {name: column.filter(keep) for name, column in table.items()}
     if "input" in kept:
         calls = pc.utf8_slice_codeunits(kept["input"], 0, 10)
         kept["selector"] = pc.if_else(
             pc.equal(pc.utf8_length(calls), 10), calls, pa.scalar(None, pa.string())
         )
     return pa.table({n: c.cast(schema.field(n).type) for n, c in kept.items()})
+
+
+def _checked(values: list[Any], shape: str, *, optional: bool) -> tuple[pa.Array, Any]:
+    """Values as a column of text or integers, and which of them are of a shape."""
+    try:
+        if shape == "int64" and any(value.__class__ is int for value in values[:1]):
+            numbers = pa.array(values, pa.int64())
+            return numbers, np.asarray(pc.fill_null(pc.greater_equal(numbers, 0), optional))
+        found = pa.array(values, pa.string())
+    except (pa.ArrowException, OverflowError):
+        found = pa.array([_as_text(value, shape) for value in values], pa.string())
+    good, lower = _matching(found, shape, optional=optional)
+    if not good.all():
+        found = pa.array([_as_text(value, shape) for value in values], pa.string())
+        good, lower = _matching(found, shape, optional=optional)
+    return lower, good
+
+
+def _matching(found: pa.Array, shape: str, *, optional: bool) -> tuple[Any, pa.Array]:
+    found = pc.fill_null(found, "0x") if shape == "data" else found
+    lower = pc.utf8_lower(found) if shape in ("hash", "address", "data") else found
+    return np.asarray(pc.fill_null(pc.match_substring_regex(lower, _SHAPES[shape][0]), optional)), lower
 
 
 class _Faults:
@@ -327,8 +349,6 @@ def _as_text(value: Any, shape: str) -> str | None:
         return value or None
     if value is None:
         return None
-    if isinstance(value, bytes):
-        return str(int.from_bytes(value)) if shape == "uint256" else "0x" + value.hex()
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
