@@ -49,14 +49,22 @@ class Session:
     """One conversation with a library, asked one question at a time.
 
     thread: the name under which the conversation is remembered; None: it is forgotten.
+    keep: whether answers are stored in the library.
     filters, budget, as_of, model: for the next questions; they may be changed between two.
     turns: the conversation so far. Raises SettingsError where the chat endpoint may not be used.
     """
 
     def __init__(
-        self, library: Library, settings: Settings, *, user: str = "local", thread: str | None = None
+        self,
+        library: Library,
+        settings: Settings,
+        *,
+        user: str = "local",
+        thread: str | None = None,
+        keep: bool = True,
     ) -> None:
         self.user = user
+        self._keep = keep
         self.thread = thread
         self.filters = Filters()
         self.budget = settings.budget
@@ -131,8 +139,9 @@ class Session:
             asked.tell(Step("cache", f"answered before, on {answer.asked_at:%Y-%m-%d}; nothing has changed since"))
         else:
             answer, whole = await self._made(asked, resolved, history, models)
-            self._answers.save(answer)
-            if whole:
+            if self._keep:
+                self._answers.save(answer)
+            if self._keep and whole:
                 self._memory.keep(key, answer.id)
         turn = Turn(asked.question, resolved, answer.id, answer.text)
         self.turns += (turn,)

@@ -58,6 +58,10 @@ def run_command(
         int | None, typer.Option("--depth", min=1, help="Passages retrieved (default: 100).")
     ] = None,
     answers: Annotated[bool, typer.Option("--answers", help="Answer the questions too.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Chat model that answers, at the endpoint that is set; implies --answers."),
+    ] = None,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="KIND", help="Leave out questions of this kind.")
     ] = None,
@@ -100,7 +104,8 @@ def run_command(
         without=tuple(without or ()),
         judgments=judgments.absolute() if judgments else None,
         depth=depth,
-        answers=answers,
+        answers=answers or model is not None,
+        model=model,
         allow_missing=allow_missing,
     )
     _show_run(_made(plan, store, name))
@@ -276,7 +281,7 @@ def grid_command(
     as_json: JsonOption = False,
 ) -> None:
     """Run a dataset under each combination of settings, and compare all with the first in one table."""
-    from evals.compare import compare
+    from evals.compare import compare, shared
     from evals.grid import plans
     from evals.tables import grid_table, wide_console
 
@@ -285,7 +290,7 @@ def grid_command(
     for name in wanted:
         store.check_name(name)
     made = [_made(plan, store, name) for name, plan in wanted.items()]
-    measures = made[0].measures()
+    measures = shared(made)
     found = compare(made[0], made[1:], measures)
     if as_json:
         _print_json([asdict(one) for one in found])
@@ -306,6 +311,7 @@ def _plan(settings: Settings, dataset: Path) -> Plan:
         ks=_rising("--k", KS),
         budgets=_rising("--budgets", BUDGETS),
         budget=settings.budget,
+        prompts=settings.prompts,
     )
 
 

@@ -5,6 +5,9 @@ without = ["chain"]                # as the options of `eval run`; may be left o
 [vary]
 "search.vectors" = [0.6, 0.3]      # the first value of each makes the run that others are compared with
 "search.words" = [0.4, 0.2]
+budget = [2000, 6000]              # tokens for an answer
+model = ["", "gpt-4.1-mini"]       # chat models that answer; "": the library is quoted
+prompts = ["", "shorter"]          # folders of prompts, relative too; "": those that are shipped
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ _TYPES: dict[str, type] = {
     "allow_missing": bool,
     "vary": dict,
 }
+_VARIED: dict[str, type] = {"budget": int, "model": str, "prompts": str}
+"""What can be varied besides search options."""
 
 
 def plans(file: Path, base: Plan) -> list[tuple[str, Plan]]:
@@ -49,8 +54,13 @@ def plans(file: Path, base: Plan) -> list[tuple[str, Plan]]:
     for values in itertools.product(*vary.values()):
         chosen = dict(zip(vary, values, strict=True))
         label = ",".join(f"{name.removeprefix('search.')}={value}" for name, value in chosen.items())
+        label = label.replace("/", "_")
+        own: dict[str, Any] = {name: chosen.pop(name) for name in _VARIED if name in chosen}
+        if own.get("prompts"):
+            own["prompts"] = folder / own["prompts"]
         assignments = [f"{name}={json.dumps(value)}" for name, value in chosen.items()]
-        found.append((label, replace(base, options=as_mapping(options(assignments)))))
+        plan = replace(base, options=as_mapping(options(assignments)))
+        found.append((label, replace(plan, **{name: value or None for name, value in own.items()})))
     return found
 
 
@@ -71,4 +81,6 @@ def _read(file: Path) -> dict[str, Any]:
     for name, values in grid["vary"].items():
         if not isinstance(values, list) or not values:
             raise SettingsError(f"{file}: `{name}` must be a list of values; it is {values!r}")
+        if name in _VARIED and not all(type(value) is _VARIED[name] for value in values):
+            raise SettingsError(f"{file}: `{name}` must list values of type {_VARIED[name].__name__}")
     return grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import hashlib
 import json
@@ -25,6 +26,7 @@ from evals.runs import Plan, Record, Run, Runs, Times
 from index.errors import ChainciteError, SettingsError, SourceError
 from index.library import Library
 from index.search import Options
+from index.settings import Settings
 from index.values import Document, Filters, Hit
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def execute(plan: Plan, progress: Callable[[int, int], None] = lambda _done, _of
     """
     dataset = load(plan.dataset, plan.split)
     questions = _asked(dataset, plan)
+    if plan.model is not None:
+        _settings(plan)
     library = Tuned(plan)
     status = library.status()
     plan = _fitting(plan, status.passages)
@@ -112,7 +116,7 @@ def execute(plan: Plan, progress: Callable[[int, int], None] = lambda _done, _of
         passages=status.passages,
         model=status.embedder,
         chunker=status.chunker,
-        prompts=prompts(),
+        prompts=prompts(plan.prompts),
         versions=versions(),
         machine={
             "system": platform.platform(),
@@ -187,12 +191,49 @@ class _Asking:
             )
             if self._plan.answers:
                 began = time.perf_counter()
-                answer = _answered(self._library, question.question, self._plan.budget)
+                answer = self._answered(question.question)
                 self.answering[question.id] = time.perf_counter() - began
                 result = replace(result, answer=answer)
         except ChainciteError as error:
             return replace(result, error=str(error))
         return result
+
+
+    def _answered(self, question: str) -> Answered:
+        answer = self._answer(question)
+        return Answered(
+            text=answer.text,
+            refused=answer.refused,
+            citations=tuple((citation.source.path, citation.quote) for citation in answer.citations),
+            tokens=answer.usage.tokens_in + answer.usage.tokens_out,
+            answered_by=answer.answered_by,
+            cost=answer.usage.cost or 0.0,
+        )
+
+    def _answer(self, question: str) -> Answer:
+        """By the plan's chat model, in a conversation of its own that leaves no trace but in the ledger."""
+        plan = self._plan
+        if plan.model is None:
+            from agent.ask import ask
+
+            return ask(self._library, question, plan.budget)
+        from agent.events import final
+        from agent.session import Session
+
+        session = Session(self._library, _settings(plan), user="eval", keep=False)
+        return asyncio.run(final(session.ask(question, budget=plan.budget, fresh=True)))
+
+
+def _settings(plan: Plan) -> Settings:
+    """The settings under which a chat model answers. Raises SettingsError where there is no endpoint."""
+    settings = Settings.load(
+        library=plan.library, embedder=plan.embedder, model=plan.model, prompts=plan.prompts
+    )
+    if settings.api_key is None and settings.base_url is None:
+        raise SettingsError(
+            f"{plan.model} is to answer, but there is no endpoint; set OPENAI_API_KEY or OPENAI_BASE_URL"
+        )
+    return settings
 
 
 def _packed(question: str, hits: Sequence[Hit], budget: int) -> tuple[tuple[str, ...], ...]:
@@ -208,19 +249,6 @@ def _packed(question: str, hits: Sequence[Hit], budget: int) -> tuple[tuple[str,
         return ()
     sections = pack(hits[:CANDIDATES], plan).sections
     return tuple(tuple(passage.id for passage in section.passages) for section in sections)
-
-
-def _answered(library: Tuned, question: str, budget: int) -> Answered:
-    from agent.ask import ask
-
-    answer: Answer = ask(library, question, budget)
-    return Answered(
-        text=answer.text,
-        refused=answer.refused,
-        citations=tuple((citation.source.path, citation.quote) for citation in answer.citations),
-        tokens=answer.usage.tokens_in + answer.usage.tokens_out,
-        answered_by=answer.answered_by,
-    )
 
 
 def chosen(dataset: Dataset, without: Sequence[str]) -> tuple[Question, ...]:
@@ -276,10 +304,11 @@ def as_mapping(chosen_options: Options) -> dict[str, float]:
     return asdict(chosen_options)
 
 
-def prompts() -> dict[str, str]:
-    """The sha256 of each prompt template by its name."""
-    files = (file for file in resources.files("prompts").iterdir() if file.name.endswith((".md", ".toml")))
-    return {file.name: _digest(file.read_bytes()) for file in sorted(files, key=lambda file: file.name)}
+def prompts(folder: Path | None) -> dict[str, str]:
+    """The sha256 of each prompt by its name. folder: of prompts in place of the shipped ones."""
+    from prompts import load_all
+
+    return {prompt.name: _digest(prompt.source.encode()) for prompt in load_all(folder)}
 
 
 def versions() -> dict[str, str]:

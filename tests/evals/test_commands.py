@@ -24,6 +24,7 @@ from evals.runner import asked, execute, save
 from evals.runs import Run, Runs
 from index.embed import DEFAULT_MODEL
 from index.errors import ChainciteError, LibraryError, SettingsError, SourceError
+from tests.agent.endpoint import Endpoint, Reply, Request, say
 from tests.conftest import ROOT
 from tests.conftest import Run as Command
 
@@ -196,6 +197,43 @@ def test_a_grid_is_every_combination(sample_run: Run, tmp_path: Path) -> None:
     assert plan.dataset == SAMPLE
 
 
+def test_a_grid_compares_prompts_by_what_a_model_answers(
+    sample_library: Path, tmp_path: Path, chaincite: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "terse"
+    own.mkdir()
+    shipped = (ROOT / "prompts" / "answer.md").read_text(encoding="utf-8")
+    (own / "answer.md").write_text(f"{shipped}\nBe terse.\n", encoding="utf-8")
+    questions = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()[:2]]
+    (tmp_path / "two.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in questions))
+    (tmp_path / "grid.toml").write_text(
+        'dataset = "two.jsonl"\nanswers = true\n[vary]\nmodel = ["some-model"]\nprompts = ["", "terse"]\n'
+    )
+
+    def script(request: Request) -> Reply:
+        return say("Not in the library." if "Be terse." in request.text else "All of it [1].")
+
+    with Endpoint(script) as endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        ran = chaincite(
+            *("--library", sample_library, "eval", "grid", tmp_path / "grid.toml", "--runs", tmp_path / "runs")
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert {request.body["model"] for request in endpoint.requests} == {"some-model"}
+    runs = Runs(tmp_path / "runs")
+    plain, terse = (runs.open(name) for name in sorted(runs.names()))
+    assert plain.record.prompts["question"] == terse.record.prompts["question"]
+    assert plain.record.prompts["answer"] != terse.record.prompts["answer"]
+    assert {one.answer.answered_by for one in terse.results.values() if one.answer} == {"some-model"}
+
+
+def test_a_model_without_an_endpoint_is_told(sample_library: Path, chaincite: Command) -> None:
+    ran = chaincite("--library", sample_library, "eval", "run", SAMPLE, "--model", "some-model")
+    assert ran.returncode == 2
+    assert "OPENAI_BASE_URL" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -206,6 +244,8 @@ def test_a_grid_is_every_combination(sample_run: Run, tmp_path: Path) -> None:
         'dataset = 1\n[vary]\n"search.words" = [1]',
         'dataset = "a"\nodd = 1\n[vary]\n"search.words" = [1]',
         'dataset = "a"\n[vary]\n"search.words" = 1',
+        'dataset = "a"\n[vary]\nbudget = ["many"]',
+        'dataset = "a"\n[vary]\nprompts = [1]',
     ],
 )
 def test_a_broken_grid_is_one_line(text: str, sample_run: Run, tmp_path: Path) -> None:
