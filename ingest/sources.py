@@ -19,7 +19,7 @@ from index.errors import Gone, SourceError
 from index.values import Kind
 from ingest.fetch import Fetched, Fetcher
 
-Format = Literal["pdf", "html", "markdown", "mediawiki", "latex", "text"]
+Format = Literal["pdf", "html", "markdown", "mediawiki", "latex", "text", "code"]
 
 FORMATS: Mapping[str, Format] = {
     ".pdf": "pdf",

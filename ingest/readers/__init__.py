@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 
 from index.errors import SourceError
 from index.values import Document, Kind, Reading
+from ingest.readers.code import read_code
+from ingest.readers.grammar import GRAMMARS
 from ingest.readers.html import read_html
 from ingest.readers.latex import read_latex
 from ingest.readers.markdown import read_markdown
 from ingest.readers.mediawiki import read_mediawiki
 from ingest.readers.parsed import Parsed, whole
 from ingest.readers.pdf import read_pdf
+from ingest.selectors import NO_TYPES, Types
 from ingest.sources import DEFAULT_LIMITS, FORMATS, Facts, Format, Limits, Source, check_size, is_url
 
 _MEDIA_TYPES: dict[Format, str] = {
@@ -27,9 +30,10 @@ _MEDIA_TYPES: dict[Format, str] = {
     "mediawiki": "text/x-wiki",
     "latex": "text/x-tex",
     "text": "text/plain",
+    "code": "text/plain",
 }
 _FORMAT_OF: dict[str, Format] = {
-    **{media_type: name for name, media_type in _MEDIA_TYPES.items() if name != "text"},
+    **{kind: name for name, kind in _MEDIA_TYPES.items() if kind != "text/plain"},
     "application/xhtml+xml": "html",
     "application/x-tex": "latex",
     "text/x-markdown": "markdown",
@@ -50,10 +54,11 @@ def read(
     media_type: str | None = None,
     retrieved_at: datetime,
     limits: Limits = DEFAULT_LIMITS,
+    types: Types = NO_TYPES,
 ) -> Reading:
-    """Reads a source's bytes as a PDF, HTML, Markdown, MediaWiki, LaTeX or plain text.
+    """Reads a source's bytes as a PDF, HTML, Markdown, MediaWiki, LaTeX, code or plain text.
 
-    The format follows from the bytes, the media type an HTTP answer gave, and the name, in that order.
+    types: what types are that a Solidity file imports. The format follows from the bytes, the media type an HTTP answer gave, and the name, in that order.
     Raises SourceError with one line when the bytes are empty, too many, or not readable as that.
     """
     form = format_of(body, source.path, media_type)
@@ -64,19 +69,21 @@ def read(
         parsed = read_html(body, source.uri)
     else:
         text, warnings = decode(body)
-        parsed = _TEXT_READERS[form](text, source.path)
+        is_code = form == "code"
+        parsed = read_code(text, source.path, types) if is_code else _TEXT_READERS[form](text, source.path)
         parsed = replace(parsed, warnings=(*parsed.warnings, *warnings))
     if not parsed.text.strip():
         raise SourceError("holds no text; remove it, or give a source with words in it")
     document = _document(source, parsed.facts, body, media_type or _MEDIA_TYPES[form], retrieved_at)
-    return Reading(document, parsed.text, parsed.blocks, parsed.pages, parsed.warnings)
+    return Reading(document, parsed.text, parsed.blocks, parsed.pages, parsed.warnings, parsed.identifiers)
 
 
 def format_of(body: bytes, path: str, media_type: str | None = None) -> Format:
     """The format that bytes of this name and media type are in. Raises SourceError for none."""
     if not body:
         raise SourceError("is empty; remove it, or give a source with words in it")
-    named = FORMATS.get(_file_name(path).suffix.lower())
+    suffix = _file_name(path).suffix.lower()
+    named = FORMATS.get(suffix) or ("code" if suffix in GRAMMARS else None)
     told = _FORMAT_OF.get(media_type or "", named)
     if b"%PDF-" in body[:1024]:
         return "pdf"

@@ -24,6 +24,7 @@ class Parsed:
     facts: Facts = NOTHING_STATED
     pages: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
+    identifiers: tuple[tuple[int, str], ...] = ()
 
 
 def lines_of(text: str, start: int = 0) -> list[str]:
