@@ -1,13 +1,15 @@
-"""Vectors that have been computed once, kept by (model fingerprint, sha256 of the text).
+"""Vectors that have been computed once: those of passages on disk, those of questions in memory.
 
-SQLite makes each batch durable as it is embedded, so a killed job pays for nothing twice.
+The first are kept by (model fingerprint, sha256 of the text). SQLite makes each batch durable as it is
+embedded, so a killed job pays for nothing twice.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,11 @@ from index.errors import LibraryError
 BATCH = 32
 """Texts embedded between two writes to disk: what a kill can cost at most."""
 
+REMEMBERED = 1024
+"""Questions whose vectors are kept in memory: those asked last."""
+
+LONGEST = 4096
+"""Characters of the longest question that is kept."""
 
 _SET_UP = (
     "PRAGMA journal_mode = WAL",
@@ -90,3 +97,15 @@ class VectorCache:
         )
         self._connection.execute("COMMIT")
         self.embedded += len(names)
+
+
+def remembered(embedder: Embedder) -> Callable[[str], Vectors]:
+    """Gives the unit vector of a question, shape (dimension,), and remembers it; threads may share it."""
+
+    def vector(question: str) -> Vectors:
+        found: Vectors = embedder.embed_queries([question])[0]
+        found.flags.writeable = False
+        return found
+
+    kept = lru_cache(REMEMBERED)(vector)
+    return lambda question: (kept if len(question) <= LONGEST else vector)(question)

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from index import generation
+from index.cache import remembered
 from index.embed import DEFAULT_MODEL, Embedder, Vectors, load
 from index.errors import ChainciteError, LibraryError
 from index.once import once
@@ -26,6 +27,8 @@ from index.writer import LEAST_ROOM, Writer, ensure_room, same_model, same_name
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from index.retriever import LibraryRetriever
 
 Served = TypeVar("Served")
 
@@ -68,8 +71,16 @@ class Library:
         """
         if not question.strip() or k < 1:
             return []
-        vector = self.embedder.embed_queries([question])[0]
+        vector = self._vector(question)
         return self._served(lambda now: now.search(question, vector, k, filters, options))
+
+    def as_retriever(
+        self, k: int = 10, filters: Filters = Filters(), options: Options = Options()
+    ) -> LibraryRetriever:
+        """A LangChain retriever over this library, whose documents carry all that a citation needs."""
+        from index.retriever import LibraryRetriever
+
+        return LibraryRetriever(search=self.search, k=k, filters=filters, options=options)
 
     def passage(self, passage_id: str) -> Passage:
         """The passage with this id. Raises LibraryError when the current generation has none."""
@@ -142,6 +153,10 @@ class Library:
                 writer.publish()
             finally:
                 writer.close()
+
+    @once
+    def _vector(self) -> Callable[[str], Vectors]:
+        return remembered(self.embedder)
 
     def _served(self, use: Callable[[Snapshot], Served]) -> Served:
         """What `use` makes of the newest generation; again where a writer swept that away meanwhile."""

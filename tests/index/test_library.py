@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from index import doctor, generation
+from index.cache import REMEMBERED
 from index.errors import LibraryError
 from index.library import Library
 from index.search import Options
@@ -432,3 +433,28 @@ def test_a_document_comes_back_as_it_was_given(make: Callable[..., Any], tmp_pat
         assert reader.documents() == [document]
         assert tuple(reader.passages(document.uri)) == passages
         assert list(doctor.faults(tmp_path)) == []
+
+
+def test_a_question_asked_again_is_embedded_once(
+    make: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Library.writer(tmp_path) as writer:
+        writer.add(*make("doc:a", ["The base fee is burned. ", "A bridge locks tokens. "]))
+    library, asked = Library(tmp_path), list[str]()
+    embed_queries = library.embedder.embed_queries
+
+    def observed(texts: Sequence[str]) -> Any:
+        asked.extend(texts)
+        return embed_queries(texts)
+
+    monkeypatch.setattr(library.embedder, "embed_queries", observed)
+    first, long = library.search("the base fee"), "the base fee " * 1000
+    assert library.search("the base fee") == first
+    assert library.search("the base fee ") is not None
+    assert asked == ["the base fee", "the base fee "]
+    assert library.search(long) == library.search(long)
+    assert asked[2:] == [long, long]
+    for number in range(REMEMBERED):
+        library.search(f"question {number}")
+    assert library.search("the base fee") == first
+    assert asked[-1] == "the base fee"
