@@ -16,7 +16,7 @@ from index.tables import DOCUMENTS, quoted
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_UNITS = """
+UNITS = """
     CREATE MACRO units(raw, decimals) AS (
         CASE WHEN raw < 0 THEN '-' ELSE '' END || CASE
             WHEN decimals <= 0 THEN replace(raw::VARCHAR, '-', '')
@@ -122,7 +122,7 @@ def describe() -> str:
 
 
 def _make_views(connection: DuckDBPyConnection, files: Mapping[str, Sequence[Path]]) -> None:
-    connection.execute(_UNITS)
+    connection.execute(UNITS)
     connection.execute(f"CREATE VIEW documents AS {_scan('documents', DOCUMENTS, files)}")
     for name, schema in SCHEMAS.items():
         standing = "WHERE orphaned_at IS NULL" if "orphaned_at" in schema.names else ""

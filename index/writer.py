@@ -132,7 +132,6 @@ class Writer:
         self._gone |= gone
         for uri in gone:
             self._added.pop(uri, None)
-        self._rows += changed
         return changed
 
     def finalize(self, on: str, safe: int, finalized: int) -> int:
@@ -140,9 +139,7 @@ class Writer:
 
         on: CAIP-2 id of the chain. Rows of files, which have no finality, stay without.
         """
-        changed = chain.finalize(self._tables, on, safe, finalized)
-        self._rows += changed
-        return changed
+        return chain.finalize(self._tables, on, safe, finalized)
 
     def rows(self, name: str, low: int, high: int, columns: Sequence[str]) -> pa.Table:
         """Columns of a chain's table from block `low` to `high`, with orphans and what is unpublished."""
@@ -174,7 +171,6 @@ class Writer:
         for path in {document.path for uri, document in known.items() if uri in uris} - kept:
             for name in chain.BY_BLOCK:
                 self._tables.delete(name, f"path = {tables.quoted(path)}")
-            self._rows += 1
 
     def publish(self) -> None:
         """Embeds and commits what is waiting, and makes it the current generation."""
@@ -195,10 +191,10 @@ class Writer:
 
     def _publish_rows(self) -> None:
         """Makes a generation of the tables as they stand; the indexes are those of the last one."""
-        if not self._rows:
-            return
         versions = self._tables.versions()
         self._rows = 0
+        if versions == self.generation.tables:
+            return
         self._make_current(
             replace(
                 self.generation,
