@@ -179,8 +179,11 @@ class Desk:
                 return await deliver()
             except Delayed as error:
                 _log.warning("delayed: %s", error)
-                await self.sleep(error.after if error.after is not None else wait)
-                wait = min(wait * 2, _PATIENCE)
+                if error.after is not None:
+                    await self.sleep(error.after)
+                else:
+                    await self.sleep(wait)
+                    wait = min(wait * 2, _PATIENCE)
 
     def edit_in(self) -> float:
         """Seconds until something provisional may be edited: all chats together stay within bounds."""

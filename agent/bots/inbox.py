@@ -101,7 +101,10 @@ class Inbox:
         answer_id = entry.reply.answer_id if entry.reply else ""
         self._store.change(
             *(
-                ("insert or replace into said values (?, ?, ?)", (incoming.conversation, message, answer_id))
+                (
+                    "insert or replace into said (conversation, message, answer_id) values (?, ?, ?)",
+                    (incoming.conversation, message, answer_id),
+                )
                 for message in said
             ),
             (

@@ -27,9 +27,9 @@ _SCHEMA = """
     create index if not exists inbox_by_state on inbox (state, platform);
     create index if not exists inbox_by_conversation on inbox (conversation);
     create table if not exists said (
-        conversation text not null, message text not null, answer_id text not null,
-        primary key (conversation, message)
-    ) without rowid;
+        number integer primary key, conversation text not null, message text not null,
+        answer_id text not null, unique (conversation, message)
+    );
     create table if not exists conversations (
         conversation text primary key, last_at text not null, chosen text
     ) without rowid;
@@ -81,6 +81,10 @@ class Store:
     def set_mark(self, name: str, value: str) -> None:
         """Notes a value under a name."""
         self.change(("insert or replace into marks values (?, ?)", (name, value)))
+
+    def wipe(self) -> None:
+        """Takes what was deleted out of the log of changes too, so that it is on the disk no more."""
+        self.rows("pragma wal_checkpoint(truncate)")
 
     def close(self) -> None:
         """Closes the file."""

@@ -148,6 +148,7 @@ class Surface:
             ("delete from conversations where conversation = ?", (conversation,)),
             (f"update inbox set conversation = '' where conversation = ? and {ended}", (conversation,)),  # noqa: S608
         )
+        self.store.wipe()
 
     def forget_old(self) -> int:
         """Erases the conversations that are older than the settings keep them, and says how many."""
@@ -272,7 +273,7 @@ class Talk:
             query = "select answer_id from said where conversation = ? and answer_id = ? limit 1"
             found = self.surface.store.rows(query, conversation, answer_id.strip())
         elif not (found := self._replied_to()):
-            query = "select max(answer_id) from said where conversation = ? having max(answer_id) is not null"
+            query = "select answer_id from said where conversation = ? order by number desc limit 1"
             found = self.surface.store.rows(query, conversation)
         if not found:
             raise SettingsError("There is no such answer in this conversation; ask something first.")

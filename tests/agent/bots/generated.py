@@ -130,13 +130,14 @@ ANSWERS = st.builds(answer_of, TEXTS)
 _FENCE = re.compile(r"```[\w+#-]*\n(.*?)\n```", re.DOTALL)
 _CODE = re.compile(r"(`+)(.+?)\1(?!`)", re.DOTALL)
 _LINK = re.compile(r"\[((?:\[[^\]]*\]|[^\[\]])*)\]\(<([^\s<>()]*)>\)")
+_ACTS = re.compile(r"[*`~|#\[<>]|@(?:everyone|here)|(?<!\w)@\w")
 _BARE = re.compile(r"<(https?://[^\s<>]*)>")
 
 
 def discord_reading(markup: str) -> tuple[str, list[tuple[str, str]], list[str]]:
     """What a person reads, the links as (label, URL), and what may act that should not.
 
-    Rules in Discord's order: fences, escapes, code, links, emphasis; a quotation where a line begins with `> `.
+    Rules in Discord's order: fences, escapes, code, links, emphasis; `> ` begins a quotation.
     """
     seen, links, acts = "", [], []
     at, marks = 0, {"**": 0, "_": 0}
@@ -173,9 +174,7 @@ def discord_reading(markup: str) -> tuple[str, list[tuple[str, str]], list[str]]
             marks["_"] += 1
             continue
         else:
-            if markup[at] in "*`~|#[<>" or (markup[at] == "@" and re.match(r"@\w", markup[at:])):
-                before = markup[at - 1] if at else ""
-                acts += [markup[at : at + 20]] if markup[at] != "@" or not before.isalnum() else []
+            acts += _ACTS.findall(markup, at, at + 10)[:1] if _ACTS.match(markup, at) else []
             seen, at = seen + markup[at], at + 1
             continue
         at = found.end()

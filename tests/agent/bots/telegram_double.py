@@ -116,7 +116,7 @@ def faults_of(markup: str, mode: str | None) -> tuple[Entities | None, list[str]
 
 @dataclass
 class Sent:
-    """A message of the bot. history: its texts, the first one first; file: name and bytes, once it has one."""
+    """A message of the bot. history: its texts, oldest first; file: name and bytes, if it has one."""
 
     chat: int
     id: int
