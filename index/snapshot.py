@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -109,10 +111,20 @@ class Snapshot:
             ),
             embedder=now.fingerprint,
             chunker=now.chunker,
-            size=sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file()),
+            size=_size(self.folder),
             shards=len(now.shards),
             folder=str(self.folder),
         )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder, apart from those that a writer sweeps away meanwhile."""
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(place, name).stat().st_size
+    return total
 
 
 def agree(what: str, seen: int, wanted: int) -> None:
