@@ -101,7 +101,11 @@ class Transport(httpx.BaseTransport):
         url = request.url
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         sent = httpcore.Request(
-            request.method, target, headers=request.headers.raw, extensions=request.extensions
+            request.method,
+            target,
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
         )
         answer = self._pool.handle_request(sent)
         return httpx.Response(

@@ -138,7 +138,7 @@ def batches(file: ChainFile, chain: str, tell: Tell) -> Iterator[pa.Table]:
     }
     retrieved = pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC"))
     for lines, columns in rows:
-        table = _typed(file.kind, lines, {c: columns[n] for c, n in chosen.items() if n}, tell)
+        table = typed(file.kind, lines, {c: columns[n] for c, n in chosen.items() if n}, tell)
         for name, value in (("chain", chain), ("path", file.path), ("location", str(file.location))):
             table = table.append_column(name, pa.repeat(value, table.num_rows))
         yield table.append_column("retrieved_at", pa.repeat(retrieved, table.num_rows))
@@ -268,7 +268,7 @@ def _listed(column: pa.Array) -> list[Any]:
     return values
 
 
-def _typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Table:
+def typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Table:
     """The columns as the schema wants them, without the rows that break a rule."""
     faults = _Faults(lines, tell)
     if kind == "events":

@@ -1,0 +1,387 @@
+"""A feed: the logs of contracts as a node tells them, read once, resumed, and followed through reorganisations.
+
+What was read is on record in a document of its own, published with the rows. Blocks that may yet be displaced
+are stored with their hashes and parents; each reading begins by walking back to the last that still stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from index.errors import SourceError, Unreachable
+from index.values import Document, Finality, Kind, Passage
+from index.writer import Writer
+from ingest.chain.contracts import Proxy, describe_tokens, find_proxies
+from ingest.chain.files import typed
+from ingest.chain.jobs import ChainJob, tokens
+from ingest.chain.node import Displaced, Heads, Json, Node, Part
+from ingest.chain.passages import chain_name
+from ingest.chain.ranges import Range, joined, until, wanting
+from ingest.chain.rpc import Behind, Untrue
+
+WINDOW = 1_000
+"""Blocks whose rows share a `path`, so that what is told anew after a poll stays little."""
+
+SLICE = 50
+"""Blocks that may yet be displaced, read at a time."""
+
+LOGS = 20_000
+"""Logs after which a long reading is published."""
+
+MOST_RETURNS = 8
+_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55aa4d523b3ef"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What is read: a chain's (CAIP-2) logs of some contracts, lower case and sorted; none is all."""
+
+    chain: str
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def uri(self) -> str:
+        """The name of its record in a library."""
+        name = "+".join(self.addresses) or "all"
+        short = name if len(self.addresses) < 2 else hashlib.sha256(name.encode()).hexdigest()[:40]
+        return f"{self.chain}/logs/{short}"
+
+
+@dataclass(slots=True)
+class FeedReport:
+    """What a feed did so far. reorgs: depths of the reorganisations that were met, in blocks."""
+
+    low: int = 0
+    high: int = 0
+    logs: int = 0
+    new: int = 0
+    documents: int = 0
+    generations: int = 0
+    reorgs: list[int] = field(default_factory=list)
+
+
+class Follower:
+    """Brings a library up to date with a feed.
+
+    job: decodes rows and tells them; say: called with a line for what a person should know.
+    wait: sleeps for some seconds.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        node: Node,
+        feed: Feed,
+        job: ChainJob,
+        wait: Callable[[float], None],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._writer = writer
+        self._node = node
+        self._feed = feed
+        self._job = job
+        self._wait = wait
+        self._say = say
+        self._records = _Records(writer, feed, node.name)
+        self._standing, self._tokens = self._stored()
+        self._windows: set[str] = set()
+        self._unknown: set[str] = set()
+        self._finality = (-1, -1)
+        self._changed = False
+        self._unpublished = 0
+        self.report = FeedReport()
+
+    def read(self, low: int, high: int | str = "latest") -> FeedReport:
+        """Reads the blocks from low to high that were not read, and publishes. high: a number or a tag.
+
+        Raises SourceError for a range that is inverted or beyond the head, and where nodes fail; what was
+        published stays, and reading again goes on from there.
+        """
+        for again in range(MOST_RETURNS):
+            heads = self._node.heads()
+            try:
+                self._rewind(heads)
+                self._read(heads, low, _last(low, high, heads))
+                self._publish(heads)
+                return self.report
+            except (Displaced, Behind) as met:
+                fault = met
+                self._wait(min(0.2 * 2**again, 5.0))
+        raise Unreachable(f"the blocks of {self._node.name} change faster than they are read ({fault})")
+
+    def follow(self, low: int, seconds: float) -> FeedReport:
+        """Reads up to the head, again after so many seconds, until interrupted (Ctrl-C)."""
+        try:
+            while True:
+                try:
+                    before = self.report.high
+                    self.read(low)
+                    if self.report.high != before:
+                        self._say(f"at block {self.report.high}, {self.report.new} new logs")
+                except Unreachable as fault:
+                    self._say(f"{fault}; trying again")
+                self._wait(seconds)
+        except KeyboardInterrupt:
+            return self.report
+
+    def _stored(self) -> tuple[dict[int, str], set[str]]:
+        """The blocks that may yet be displaced, by number, and the tokens that are known."""
+        unsettled = (
+            "SELECT block_number, block_hash FROM blocks WHERE chain = ? AND finality IN ('latest', 'safe')"
+        )
+        with self._writer.sql() as connection:
+            blocks = connection.execute(unsettled, [self._feed.chain]).fetchall()
+            known = connection.execute(
+                "SELECT address FROM tokens WHERE chain = ?", [self._feed.chain]
+            ).fetchall()
+        return dict(blocks), {address for (address,) in known}
+
+    def _rewind(self, heads: Heads) -> None:
+        """Orphans the blocks that do not stand any more: those after the last whose hash the node has."""
+        numbers = sorted((n for n in self._standing if n <= heads.latest), reverse=True)
+        if not numbers:
+            return
+        ancestor = -1
+        for at in range(0, len(numbers), SLICE):
+            some = numbers[at : at + SLICE]
+            now = [header and header["hash"] for header in self._node.headers(some)]
+            same = [n for n, block_hash in zip(some, now, strict=True) if self._standing[n] == block_hash]
+            if same:
+                ancestor = same[0]
+                break
+        if ancestor == numbers[0]:
+            return
+        gone = {n: block_hash for n, block_hash in self._standing.items() if n > ancestor}
+        self._writer.orphan(self._feed.chain, gone.values())
+        self._standing = {n: h for n, h in self._standing.items() if n <= ancestor}
+        self._records.cut(min(gone) - 1 if ancestor < 0 else ancestor)
+        self._windows |= {_path(self._feed.chain, n) for n in gone}
+        self._changed = True
+        self.report.reorgs.append(len(gone))
+        self._say(f"reorganisation: {len(gone)} blocks from block {min(gone)} are orphaned")
+
+    def _read(self, heads: Heads, low: int, high: int) -> None:
+        self.report.low, self.report.high = low, high
+        for start, end in wanting(low, high, self._records.covered):
+            settled = min(end, heads.settled)
+            for part in self._node.settled(start, settled, self._feed.addresses):
+                self._add(part, heads)
+                if self._unpublished >= LOGS:
+                    self._publish(heads)
+            for at in range(max(start, settled + 1), end + 1, SLICE):
+                part = self._node.unsettled(at, min(at + SLICE - 1, end), self._feed.addresses)
+                if self._standing.get(at - 1, part.headers[0]["parentHash"]) != part.headers[0]["parentHash"]:
+                    raise Displaced(f"block {at} does not follow block {at - 1}")
+                self._add(part, heads)
+
+    def _add(self, part: Part, heads: Heads) -> None:
+        blocks = _blocks(part, heads, self._feed.chain)
+        self._job.add("blocks", blocks)
+        if part.logs:
+            self.report.new += self._job.add("events", _events(part, heads, self._feed.chain))
+        self.report.logs += len(part.logs)
+        self._unpublished += len(part.logs)
+        self._windows |= {_path(self._feed.chain, int(log["blockNumber"], 16)) for log in part.logs}
+        emitters = {
+            log["address"].lower() for log in part.logs if (log.get("topics") or [""])[0] == _TRANSFER
+        }
+        self._unknown |= emitters - self._tokens
+        above = ((int(h["number"], 16), h["hash"]) for h in part.headers)
+        self._standing.update({n: h for n, h in above if n > heads.finalized})
+        self._records.add(part.low, part.high)
+        self._changed = True
+
+    def _publish(self, heads: Heads) -> None:
+        """Upgrades finality, tells what changed, puts on record what was read, makes a generation."""
+        self._finalize(heads)
+        if not self._changed:
+            return
+        if self._unknown:
+            some = sorted(self._unknown)
+            described = describe_tokens(self._node, some)
+            self._writer.add_events(tokens=tokens(described, self._node.name))
+            self._tokens |= self._unknown
+            self._unknown = set()
+        documents, _, _ = self._job.tell(sorted(self._windows))
+        self._records.write(lambda: find_proxies(self._node, self._feed.addresses, heads.latest))
+        self._writer.publish()
+        self.report.documents += documents
+        self.report.generations += 1
+        self._windows, self._changed, self._unpublished = set(), False, 0
+
+    def _finalize(self, heads: Heads) -> None:
+        now = (heads.safe, heads.finalized)
+        if now == self._finality or not self._standing:
+            return
+        upgraded = [n for n in self._standing if n <= max(now)]
+        self._finality = now
+        if upgraded and self._writer.finalize(self._feed.chain, *now):
+            self._windows |= {_path(self._feed.chain, n) for n in upgraded}
+            self._changed = True
+        self._standing = {n: h for n, h in self._standing.items() if n > heads.finalized}
+
+
+class _Records:
+    """What was read of each feed of a chain, as its documents in the library say."""
+
+    def __init__(self, writer: Writer, feed: Feed, name: str) -> None:
+        self._writer = writer
+        self._feed = feed
+        self._name = name
+        self._covered: dict[Feed, list[Range]] = {feed: []}
+        self._proxies: dict[Feed, list[Proxy]] = {}
+        for uri, (document, recipe) in writer.known().items():
+            if uri.startswith(f"{feed.chain}/logs/"):
+                stored = json.loads(recipe)
+                of = Feed(feed.chain, document.contracts)
+                self._covered[of] = [(low, high) for low, high in stored["covered"]]
+                self._proxies[of] = [Proxy(**proxy) for proxy in stored["proxies"]]
+        self._touched: set[Feed] = set()
+
+    @property
+    def covered(self) -> list[Range]:
+        """The blocks that were read of this feed."""
+        return self._covered[self._feed]
+
+    def add(self, low: int, high: int) -> None:
+        """Says that these blocks were read."""
+        self._covered[self._feed] = joined([*self.covered, (low, high)])
+        self._touched.add(self._feed)
+
+    def cut(self, last: int) -> None:
+        """Says that no block after this one counts as read, in any feed of the chain."""
+        for feed, covered in self._covered.items():
+            if (kept := until(last, covered)) != covered:
+                self._covered[feed] = kept
+                self._touched.add(feed)
+
+    def write(self, find: Callable[[], list[Proxy]]) -> None:
+        """Adds the documents that changed. find: looks for the proxies of this feed; called once."""
+        for feed in sorted(self._touched, key=lambda feed: feed.uri):
+            if feed == self._feed and feed not in self._proxies:
+                self._proxies[feed] = find()
+            document, passages = self._document(feed)
+            proxies = [
+                {name: getattr(proxy, name) for name in Proxy.__slots__} for proxy in self._proxies[feed]
+            ]
+            recipe = json.dumps({"covered": self._covered[feed], "proxies": proxies})
+            self._writer.add(document, passages, recipe)
+        self._touched = set()
+
+    def _document(self, feed: Feed) -> tuple[Document, list[Passage]]:
+        whose = ", ".join(feed.addresses) or "every contract"
+        blocks = ", ".join(f"{low} to {high}" for low, high in self._covered[feed]) or "none"
+        title = f"Logs of {whose} on {chain_name(feed.chain)}"[:200]
+        lines = [f"{title}: blocks read are {blocks}, from {self._name}.\n"]
+        lines += [proxy.text for proxy in self._proxies[feed]]
+        sha256 = hashlib.sha256("".join(lines).encode()).hexdigest()
+        passages, start = [], 0
+        for ordinal, line in enumerate(lines):
+            end = start + len(line)
+            passages.append(Passage(feed.uri, sha256, ordinal, start, end, line, title))
+            start = end
+        document = Document(
+            uri=feed.uri,
+            kind=Kind.EVENT,
+            title=title,
+            sha256=sha256,
+            size=start,
+            media_type="text/plain",
+            path=feed.uri,
+            location=self._name,
+            retrieved_at=datetime.now(UTC),
+            chain=feed.chain,
+            contracts=feed.addresses,
+        )
+        return document, passages
+
+
+def _last(low: int, high: int | str, heads: Heads) -> int:
+    """The number of the last block to read."""
+    if isinstance(high, str):
+        number = {"latest": heads.latest, "safe": heads.safe, "finalized": heads.finalized}[high]
+        if number < 0:
+            raise SourceError(
+                f"the node does not say which block is {high}; give --to-block a number or latest"
+            )
+        if low > number:
+            raise SourceError(
+                f"block {low} is after the {high} block, which is {number}; give a lower --from-block"
+            )
+        return number
+    if low > high:
+        raise SourceError(f"the range is inverted: block {low} is after block {high}; swap the two")
+    if high > heads.latest:
+        raise SourceError(
+            f"block {high} is beyond the head, which is block {heads.latest}; give --to-block latest"
+        )
+    return high
+
+
+def _path(chain: str, number: int) -> str:
+    start = number // WINDOW * WINDOW
+    return f"{chain}/blocks/{start}-{start + WINDOW - 1}"
+
+
+def _events(part: Part, heads: Heads, chain: str) -> pa.Table:
+    times = {header["hash"]: int(header["timestamp"], 16) for header in part.headers}
+    columns = {
+        "block_number": [log["blockNumber"] for log in part.logs],
+        "block_hash": [log["blockHash"] for log in part.logs],
+        "block_timestamp": [times[log["blockHash"]] for log in part.logs],
+        "transaction_hash": [log.get("transactionHash") for log in part.logs],
+        "transaction_index": [log.get("transactionIndex") for log in part.logs],
+        "log_index": [log["logIndex"] for log in part.logs],
+        "address": [log["address"] for log in part.logs],
+        "topics": [log.get("topics") for log in part.logs],
+        "data": [log.get("data") for log in part.logs],
+    }
+    rows = _rows("events", columns, part, chain, heads)
+    return _with(rows, "path", [_path(chain, number) for number in rows["block_number"].to_pylist()])
+
+
+def _blocks(part: Part, heads: Heads, chain: str) -> pa.Table:
+    names = {
+        "block_number": "number",
+        "block_hash": "hash",
+        "parent_hash": "parentHash",
+        "miner": "miner",
+        "gas_limit": "gasLimit",
+        "gas_used": "gasUsed",
+        "base_fee_per_gas": "baseFeePerGas",
+        "size": "size",
+    }
+    columns: dict[str, list[Any]] = {
+        name: [header.get(given) for header in part.headers] for name, given in names.items()
+    }
+    columns["block_timestamp"] = [int(header["timestamp"], 16) for header in part.headers]
+    columns["transaction_count"] = [len(header.get("transactions") or ()) for header in part.headers]
+    rows = _rows("blocks", columns, part, chain, heads)
+    return _with(rows, "path", [f"{chain}/headers"] * rows.num_rows)
+
+
+def _rows(table: str, columns: dict[str, list[Any]], part: Part, chain: str, heads: Heads) -> pa.Table:
+    """Values of a node as rows of a table, by the rules that rows of files obey."""
+
+    def refuse(fault: str) -> None:
+        raise Untrue(f"{part.name} gives what is no {table}: {fault}; give another --rpc")
+
+    count = len(next(iter(columns.values())))
+    rows = typed(table, list(range(1, count + 1)), columns, refuse)
+    finality = [str(heads.finality(number)) for number in rows["block_number"].to_pylist()]
+    rows = _with(rows, "finality", finality)
+    rows = _with(rows, "chain", [chain] * count)
+    rows = _with(rows, "location", [part.name] * count)
+    now = pa.array([datetime.now(UTC)] * count, pa.timestamp("us", "UTC"))
+    return rows.append_column("retrieved_at", now)
+
+
+def _with(rows: pa.Table, name: str, values: Sequence[str] | Iterable[str]) -> pa.Table:
+    return rows.append_column(name, pa.array(values, pa.string()))
