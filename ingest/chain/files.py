@@ -211,12 +211,13 @@ def _records(location: Path, tell: Tell) -> Iterator[tuple[int, dict[str, Any]]]
 
 
 def _csv(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
-    body = TextIOWrapper(_bytes_of(location), encoding="utf-8", errors="replace", newline="")
-    reader = csv.reader(body)
-    header = next(reader, [])
+    with _text_of(location) as body:
+        header = next(csv.reader(body), [])
 
     def rows() -> Iterator[tuple[list[int], Columns]]:
-        with body:
+        with _text_of(location) as body:
+            reader = csv.reader(body)
+            next(reader)
             good = _whole_rows(reader, len(header), tell)
             while some := list(islice(good, ROWS)):
                 values = zip(*(row for _, row in some), strict=True)
@@ -224,6 +225,10 @@ def _csv(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int]
                 yield [at for at, _ in some], columns
 
     return set(header), rows()
+
+
+def _text_of(location: Path) -> TextIOWrapper:
+    return TextIOWrapper(_bytes_of(location), encoding="utf-8", errors="replace", newline="")
 
 
 def _whole_rows(reader: Any, width: int, tell: Tell) -> Iterator[tuple[int, list[str]]]:

@@ -74,8 +74,9 @@ class ChainJob:
         for file in sorted(files, key=lambda file: _ORDER.index(file.kind)):
             faults = _Told(file.path)
             for batch in batches(file, self._chain, faults.tell):
-                new = self.add(file.kind, batch)
-                rows[file.kind] += new
+                prepared = self.prepared(file.kind, batch)
+                faults.no_hash |= prepared["block_hash"].null_count > 0
+                rows |= {name: rows[name] + new for name, new in self._add(file.kind, prepared).items()}
                 read += batch.num_rows
             skipped += faults.problems()
             notes += faults.notes()
@@ -94,15 +95,16 @@ class ChainJob:
         )
 
     def add(self, table: str, rows: pa.Table) -> int:
-        """Adds rows of `index.events.SCHEMAS[table]`, logs decoded, blocks' hashes and times filled in.
+        """Adds rows of `index.events.SCHEMAS[table]`, prepared; returns how many the library did not hold."""
+        return self._add(table, self.prepared(table, rows))[table]
 
-        Returns how many the library did not hold.
-        """
-        if table != "blocks":
-            rows = self._with_blocks(rows)
-        if table == "events":
-            rows = self._decoder.decode(rows)
-        return self._writer.add_events(**{table: rows})[table]
+    def prepared(self, table: str, rows: pa.Table) -> pa.Table:
+        """The rows with their logs decoded, and hashes and times of known blocks where they lack them."""
+        rows = rows if table == "blocks" else self._with_blocks(rows)
+        return self._decoder.decode(rows) if table == "events" else rows
+
+    def _add(self, table: str, rows: pa.Table) -> dict[str, int]:
+        return self._writer.add_events(**{table: rows})
 
     def tell(self, paths: Iterable[str]) -> tuple[int, int, int]:
         """Makes documents of the rows that came from these paths, where they changed.
