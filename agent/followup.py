@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from agent.memory import Turn
 from index.words import STOPWORDS, query_terms
 
-_BEGINS = re.compile(r"\W*(?:and|but|so|or|also|then|what about|how about|why not|why|how so|more)\b", re.IGNORECASE)
+_BEGINS = re.compile(
+    r"\W*(?:and|but|so|or|also|then|what about|how about|why not|why|how so|more)\b", re.IGNORECASE
+)
 _POINTS = re.compile(
-    r"\b(?:it|its|it's|itself|they|them|their|theirs|this|these|those|that one|the (?:same|former|latter|other|first|second)"
-    r"(?: one)?)\b",
+    r"\b(?:it|its|it's|itself|they|them|their|theirs|this|these|those|that one"
+    r"|the (?:same|former|latter|other|first|second)(?: one)?)\b",
     re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"\b(?:its|their|theirs)\b", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """What a library remembers of its users: their conversations, and which questions were answered already.
 
-It is one SQLite file in the library's folder. A turn is four short texts, and the answers themselves are stored
-elsewhere: so to forget a conversation is to delete rows, which a log of a graph's states would not be.
+It is one SQLite file in the library's folder. A turn is four short texts, and the answers themselves are
+stored elsewhere: so to forget a conversation is to delete rows, which a log of a graph's states would not be.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Turn:
 
 
 class Memory:
-    """The memory of the library in a folder. Every method raises LibraryError where it cannot be read or written."""
+    """The memory of the library in a folder. Each method raises LibraryError where it cannot be used."""
 
     def __init__(self, library: Path) -> None:
         self._file = library / FILE
@@ -98,5 +98,5 @@ class Memory:
                     yield file
         except sqlite3.Error as error:
             raise LibraryError(
-                f"{self._file} cannot be used: {error}; make it writable, or remove it and lose the conversations"
+                f"{self._file} cannot be used: {error}; make it writable, or remove it and lose conversations"
             ) from error

@@ -110,7 +110,8 @@ def to_markdown(answer: Answer) -> str:
     elif answer.answered_by == EXTRACTIVE:
         for sentence in answer.sentences:
             marks = "".join(f" [{number}]" for number in sentence.citations)
-            lines += ["> " + "\\\n> ".join(map(_escaped, f"{sentence.text}{marks}".split("\n"))), ""]
+            quoted = map(_escaped, f"{sentence.text}{marks}".split("\n"))
+            lines += ["> " + "\\\n> ".join(quoted), ""]
     else:
         lines += [*_markdown(answer.text), ""]
     if notes := told(answer):
@@ -148,7 +149,7 @@ def _markdown(text: str) -> Iterable[str]:
 
 
 def told(answer: Answer) -> list[str]:
-    """What a person should know beside the answer: how it was read and made, disagreements, age of sources."""
+    """What a person should know beside the answer: how it was made, disagreements, age of sources."""
     out = [f"read as: {answer.read_as}"] if answer.read_as else []
     out += ["given before to the same question; nothing has changed since"] if answer.cached else []
     out += answer.notes
@@ -216,14 +217,16 @@ def _made(answer: Answer) -> str:
 
 
 def _show_text(answer: Answer, out: Console) -> None:
-    """Prints the sentences of an answer, quotations apart from each other, a model's text as it is laid out."""
+    """Prints an answer's sentences: quotations one by one, a model's text as it is laid out."""
     from rich.text import Text
 
     if answer.refused:
         out.print(Text(answer.text, style="bold"))
         return
     if answer.answered_by == EXTRACTIVE:
-        texts = ["".join([one.text, *(f" [{number}]" for number in one.citations)]) for one in answer.sentences]
+        texts = [
+            "".join([one.text, *(f" [{number}]" for number in one.citations)]) for one in answer.sentences
+        ]
         lines = [line for text in texts for line in (text, "")]
     else:
         lines = [*answer.text.split("\n"), ""]

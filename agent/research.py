@@ -1,9 +1,10 @@
-"""Answers a question with a chat model: search, let it search on, and keep of its draft what the sources carry.
+"""Answers a question with a chat model: search, let it search on, keep of its draft what the sources carry.
 
-The first request holds the best evidence already, so that a plain question takes one request. A question about several
-things is divided first, and each part searched for. The model may then search and open more (`agent.tools`), until it
-answers or the question's allowance nears its end: then it is offered no more tools. Each request is composed anew
-just before it is sent (`agent.context`): the budget and the model's window hold for every one of them.
+The first request holds the best evidence already, so that a plain question takes one. A question about
+several things is divided first, and each part searched for. The model may then search and open more, by
+`agent.tools`, until it answers or the question's allowance nears its end: then it is offered no more tools.
+Each request is composed anew just before it is sent (`agent.context`): the budget and the model's window hold
+for every one of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -21,6 +22,7 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
+    AnyMessage,
     BaseMessage,
     HumanMessage,
     SystemMessage,
@@ -33,12 +35,12 @@ from agent.events import Draft, Event, Step, Withdrawn
 from agent.fold import is_foreign
 from agent.followup import leans, names
 from agent.ground import Fault, Grounding, ground
+from agent.judge import judge_of
 from agent.memory import Turn
 from agent.models import Models
 from agent.pack import PackingReport, Section
 from agent.present import one_line
 from agent.tools import Desk, tools
-from agent.verdict import Judge
 from index.errors import BudgetError, ChainciteError, ModelError
 from index.settings import Settings
 from index.values import Filters, Hit
@@ -60,11 +62,10 @@ _TURNS = 4
 """Turns of the conversation that a follow-up is read with."""
 
 _SEVERAL = re.compile(
-    r"\b(?:compare|comparison|differ\w*|versus|vs\.?|both|between|relat\w+|interact\w*|combin\w+|respectively)\b"
+    r"\b(?:compare|comparison|differ\w*|versus|vs\.?|both|between|relat\w+|interact\w*|combin\w+)\b"
     r"|\b(?:which|what|who|when|how)\b.*\b(?:and|,)\s+(?:which|what|who|when|how|why)\b",
     re.IGNORECASE,
 )
-_VERDICT = re.compile(r"^\W*(\d+)\W+(yes|no)\b", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,7 @@ async def reworded(
 
 def history(turns: Sequence[Turn]) -> list[BaseMessage]:
     """A conversation as messages."""
-    return [
-        message for turn in turns for message in (HumanMessage(turn.question), AIMessage(turn.text))
-    ]
+    return [message for turn in turns for message in (HumanMessage(turn.question), AIMessage(turn.text))]
 
 
 class Research:
@@ -132,12 +131,17 @@ class Research:
         self._whole = True
 
     async def answer(
-        self, question: str, filters: Filters, budget: int, turns: Sequence[Turn] = (), model: str | None = None
+        self,
+        question: str,
+        filters: Filters,
+        budget: int,
+        turns: Sequence[Turn] = (),
+        model: str | None = None,
     ) -> Found:
         """The grounded answer. turns: the conversation that the question leans on.
 
-        Raises BudgetError where the question does not fit or has spent its allowance, ModelError where no model
-        answers.
+        Raises BudgetError where the question does not fit or has spent its allowance, ModelError where no
+        model answers.
         """
         chosen = model or (self._models.names[0] if several(question) or turns else self._models.simple)
         terms = Terms.of(self._models, self._settings, budget, chosen)
@@ -183,7 +187,9 @@ class Research:
             found.append(await asyncio.to_thread(self._library.search, part, each, filters))
         for hits in reversed(found):
             scene.evidence.add(hits)
-        return [hit for row in zip(*found, strict=False) for hit in row] or [hit for hits in found for hit in hits]
+        return [hit for row in zip(*found, strict=False) for hit in row] or [
+            hit for hits in found for hit in hits
+        ]
 
     async def _divided(self, question: str, scene: _Scene, terms: Terms, model: str) -> list[str]:
         """The question, and the sub-questions that a model makes of it; without any where the model fails."""
@@ -215,7 +221,8 @@ class Research:
             stream_mode=["messages", "values"],
         ):
             if mode == "values":
-                last = next((m for m in reversed(part["messages"]) if isinstance(m, AIMessage)), None)
+                said = cast(dict[str, Any], part)["messages"]
+                last = next((one for one in reversed(said) if isinstance(one, AIMessage)), None)
                 continue
             chunk = part[0]
             if not isinstance(chunk, AIMessageChunk):
@@ -239,19 +246,21 @@ class Research:
             self._notes.append(f"{error}; {following} was asked instead")
 
     async def _grounded(self, draft: str, evidence: Mapping[int, Section], question: str) -> Grounding:
-        judge = self._judge() if self._models.judge else None
+        judge = judge_of(self._models, self._prompt("judge")) if self._models.judge else None
         try:
             return await asyncio.to_thread(ground, draft, evidence, self._library, question, judge)
         except (ModelError, BudgetError) as error:
             self._notes.append(f"the judge failed ({error}); words and meaning decided instead")
             return await asyncio.to_thread(ground, draft, evidence, self._library, question)
 
-    async def _repaired(
-        self, draft: str, grounding: Grounding, guide: _Guide, model: str
-    ) -> Grounding:
-        """What a second draft comes to, in which the faults of the first are mended; the first where it is worse."""
+    async def _repaired(self, draft: str, grounding: Grounding, guide: _Guide, model: str) -> Grounding:
+        """What a second draft comes to, in which faults are mended; the first where that holds more."""
         count = len(grounding.faults)
-        self._tell(Step("repair", f"{count} {'sentence has' if count == 1 else 'sentences have'} no support; mending"))
+        self._tell(
+            Step(
+                "repair", f"{count} {'sentence has' if count == 1 else 'sentences have'} no support; mending"
+            )
+        )
         said = self._prompt("repair").render(faults=_listed(grounding.faults))
         scratch = [AIMessage(draft), HumanMessage(said)]
         self._tell(Withdrawn("some of it has no support in the sources"))
@@ -269,28 +278,6 @@ class Research:
             return grounding
         mended = await self._grounded(text, guide.shown, guide.scene.question)
         return mended if len(mended.sentences) >= len(grounding.sentences) else grounding
-
-    def _judge(self) -> Judge:
-        """The judge model as something that the thread of grounding can call."""
-        loop, prompt = asyncio.get_running_loop(), self._prompt("judge")
-
-        def judge(pairs: Sequence[tuple[str, str]]) -> Sequence[bool]:
-            return asyncio.run_coroutine_threadsafe(self._judged(prompt, pairs), loop).result()
-
-        return judge
-
-    async def _judged(self, prompt: Prompt, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """The judge's verdicts; what it says nothing of is not supported."""
-        boundary = secrets.token_hex(4)
-        listed = "\n".join(
-            f"--- {boundary} [{number}]\nSentence: {one_line(sentence)}\nPassage: {passage}"
-            for number, (sentence, passage) in enumerate(pairs, 1)
-        )
-        asked = prompt.render(boundary=boundary, pairs=listed)
-        model = self._models.chat(self._models.judge)
-        said = (await model.ainvoke([HumanMessage(asked)])).text
-        verdicts = {int(number): word.lower() == "yes" for number, word in _VERDICT.findall(said)}
-        return [verdicts.get(number, False) for number in range(1, len(pairs) + 1)]
 
 
 @dataclass
@@ -319,7 +306,7 @@ class _Scene:
 
 
 class _Guide(AgentMiddleware[Any, Any, Any]):
-    """Composes each request of an agent within budget and window, and keeps its tool calls within the allowance.
+    """Composes each request of an agent within budget and window, and counts its tool calls.
 
     shown: the evidence that the model has seen, by number; report: of the last request.
     """
@@ -345,9 +332,12 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        """Sends what fits. Tool calls whose arguments do not parse go on without any, so that the tool complains."""
+        """Sends what fits. A tool call whose arguments do not parse goes on without any, to be refused."""
         allowance = self._models.allowance
-        left = min(allowance.max_requests - allowance.requests - _KEPT, allowance.max_tool_calls - allowance.tool_calls)
+        left = min(
+            allowance.max_requests - allowance.requests - _KEPT,
+            allowance.max_tool_calls - allowance.tool_calls,
+        )
         offered = request.tools if left > 0 else []
         name = str(getattr(request.model, "model_name", ""))
         sent = self.compose(name, request.messages[1:], offered)
@@ -355,7 +345,7 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
         response = await handler(
             request.override(
                 system_message=system if isinstance(system, SystemMessage) else None,
-                messages=messages,
+                messages=cast(list[AnyMessage], messages),
                 tools=list(offered),
                 model_settings={"max_tokens": sent.reserve},
             )
@@ -382,9 +372,7 @@ def _parsed(message: BaseMessage) -> BaseMessage:
         for call in message.invalid_tool_calls
         if call["name"] and call["id"]
     ]
-    return message.model_copy(
-        update={"tool_calls": [*message.tool_calls, *unread], "invalid_tool_calls": []}
-    )
+    return message.model_copy(update={"tool_calls": [*message.tool_calls, *unread], "invalid_tool_calls": []})
 
 
 def _listed(faults: Sequence[Fault]) -> str:

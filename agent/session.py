@@ -16,7 +16,7 @@ from agent import answers
 from agent.answers import Answer, Answers, Usage
 from agent.ask import ask, check, nearest
 from agent.events import Event, Final, Step, final
-from agent.followup import leans, resolve
+from agent.followup import resolve
 from agent.ledger import Ledger
 from agent.memory import Memory, Turn
 from agent.models import Models
@@ -136,7 +136,9 @@ class Session:
         key = self._key(resolved, asked, history)
         answer = None if fresh else self._cached(key)
         if answer is not None:
-            asked.tell(Step("cache", f"answered before, on {answer.asked_at:%Y-%m-%d}; nothing has changed since"))
+            asked.tell(
+                Step("cache", f"answered before, on {answer.asked_at:%Y-%m-%d}; nothing has changed since")
+            )
         else:
             answer, whole = await self._made(asked, resolved, history, models)
             if self._keep:
@@ -174,7 +176,12 @@ class Session:
             from prompts import load_all
 
             says["models"] = [asked.model, *self._models.names, self._models.simple, self._models.judge]
-            says["options"] = [settings.base_url, settings.temperature, settings.window, settings.token_factor]
+            says["options"] = [
+                settings.base_url,
+                settings.temperature,
+                settings.window,
+                settings.token_factor,
+            ]
             says["prompts"] = {prompt.name: prompt.hash for prompt in load_all(settings.prompts)}
             says["history"] = [turn.answer_id for turn in history]
         return hashlib.sha256(json.dumps(says, default=str, sort_keys=True).encode()).hexdigest()
@@ -182,14 +189,14 @@ class Session:
     def _cached(self, key: str) -> Answer | None:
         answer_id = self._memory.answered(key)
         try:
-            return answer_id and replace(self._answers.load(answer_id), cached=True) or None
+            return replace(self._answers.load(answer_id), cached=True) if answer_id else None
         except LibraryError:
             return None
 
     async def _made(
         self, asked: _Asked, resolved: str, history: tuple[Turn, ...], models: Models | None
     ) -> tuple[Answer, bool]:
-        """A new answer, and whether it is the one that was wanted: not by a fallback, not for want of a model."""
+        """A new answer, and whether it is the one that was wanted, not a fallback's."""
         steps: list[str] = []
 
         def tell(event: Event) -> None:
@@ -240,7 +247,8 @@ class Session:
         refused = not grounding.sentences
         text = answers.NOT_IN_LIBRARY if refused else grounding.text
         removed = tuple(fault.sentence for fault in grounding.faults)
-        gone = f"{len(removed)} {'sentence was' if len(removed) == 1 else 'sentences were'} removed: not in the sources"
+        were = "sentence was" if len(removed) == 1 else "sentences were"
+        gone = f"{len(removed)} {were} removed: not in the sources"
         return Answer(
             id=answers.identify(asked.at, asked.question, text, grounding.citations),
             question=asked.question,

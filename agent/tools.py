@@ -1,8 +1,9 @@
 """What a chat model may do: search the library, open a passage, list documents, compare two of them.
 
-Nothing else. A tool only reads, only within the question's filters, and its result has a bound. What a tool finds
-becomes evidence with a number; the model is told the numbers, and the passages themselves stand with the evidence of
-the next request, where they are fenced and counted. A further tool is one more entry in `tools`.
+Nothing else. A tool only reads, only within the question's filters, and its result has a bound. What a tool
+finds becomes evidence with a number; the model is told the numbers, and the passages themselves stand with
+the evidence of the next request, where they are fenced and counted. A further tool is one more entry in
+`tools`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ _Words = Annotated[str, Field(min_length=1, max_length=1000)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Source = Annotated[
     str | None,
-    Field(max_length=200, description="only sources of this designation, title or path, as EIP-1559 or *audit*"),
+    Field(
+        max_length=200, description="only sources of this designation, title or path, as EIP-1559 or *audit*"
+    ),
 ]
 
 
@@ -53,7 +56,9 @@ class Search(_Arguments):
     """Arguments of `search`."""
 
     query: _Words = Field(description="what to look for, in the words that a source would use")
-    kind: Literal["paper", "proposal", "code", "event", "forum"] | None = Field(None, description="only this kind")
+    kind: Literal["paper", "proposal", "code", "event", "forum"] | None = Field(
+        None, description="only this kind"
+    )
     source: _Source = None
     published_from: date | None = Field(None, description="first day of publication, as 2021-08-05")
     published_to: date | None = Field(None, description="last day of publication")
@@ -71,7 +76,9 @@ class Open(_Arguments):
 class ListDocuments(_Arguments):
     """Arguments of `list_documents`."""
 
-    kind: Literal["paper", "proposal", "code", "event", "forum"] | None = Field(None, description="only this kind")
+    kind: Literal["paper", "proposal", "code", "event", "forum"] | None = Field(
+        None, description="only this kind"
+    )
     source: _Source = None
     limit: int = Field(20, ge=1, le=MOST_LISTED, description="how many documents")
 
@@ -160,7 +167,9 @@ class Desk:
         if name is None:
             return there
         wanted = _plain(name)
-        exact = [one for one in there if wanted in {_plain(one.number or ""), _plain(one.title), _plain(one.path)}]
+        exact = [
+            one for one in there if wanted in {_plain(one.number or ""), _plain(one.title), _plain(one.path)}
+        ]
         pattern = name.lower() if any(mark in name for mark in "*?[") else f"*{name.lower()}*"
         return exact or [
             one
@@ -185,7 +194,12 @@ def tools(desk: Desk) -> list[BaseTool]:
     offered = (
         (desk.search, Search, "search", "Search the library. Found passages are added to the evidence."),
         (desk.open, Open, "open", "Read what stands before and after a passage of the evidence."),
-        (desk.list_documents, ListDocuments, "list_documents", "List documents of the library, not their text."),
+        (
+            desk.list_documents,
+            ListDocuments,
+            "list_documents",
+            "List documents of the library, not their text.",
+        ),
         (desk.compare, Compare, "compare", "Find what two documents say on one point."),
     )
     return [

@@ -60,7 +60,9 @@ def run_command(
     answers: Annotated[bool, typer.Option("--answers", help="Answer the questions too.")] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Chat model that answers, at the endpoint that is set; implies --answers."),
+        typer.Option(
+            "--model", help="Chat model that answers, at the endpoint that is set; implies --answers."
+        ),
     ] = None,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="KIND", help="Leave out questions of this kind.")

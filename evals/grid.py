@@ -60,7 +60,8 @@ def plans(file: Path, base: Plan) -> list[tuple[str, Plan]]:
             own["prompts"] = folder / own["prompts"]
         assignments = [f"{name}={json.dumps(value)}" for name, value in chosen.items()]
         plan = replace(base, options=as_mapping(options(assignments)))
-        found.append((label, replace(plan, **{name: value or None for name, value in own.items()})))
+        changes: dict[str, Any] = {name: value or None for name, value in own.items()}
+        found.append((label, replace(plan, **changes)))
     return found
 
 

@@ -198,7 +198,6 @@ class _Asking:
             return replace(result, error=str(error))
         return result
 
-
     def _answered(self, question: str) -> Answered:
         answer = self._answer(question)
         return Answered(

@@ -43,8 +43,9 @@ class Plan:
     dataset, library, judgments: absolute paths; split: of a BEIR folder; without: kinds left out; options:
     the fields of `index.search.Options`; ks: cutoffs, rising; budgets: tokens, rising; depth: passages
     retrieved, None for as many as are useful; answers: whether questions are answered too, each within
-    `budget` tokens; model: the chat model that answers, None where the library is quoted; prompts: a folder of
-    prompts in place of the shipped ones; allow_missing: whether relevant documents may be missing in the library.
+    `budget` tokens; model: the chat model that answers, None where the library is quoted; prompts: a folder
+    of prompts in place of the shipped ones; allow_missing: whether relevant documents may be missing in the
+    library.
     """
 
     dataset: Path

@@ -7,19 +7,32 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from agent.commands import asking, bot, chatting, reading, usage, verifying
+from agent.commands import asking, bot, chatting, events, reading, usage, verifying
 from index.settings import Settings
 
 if TYPE_CHECKING:
     from agent.verify import Reread
 
 commands = typer.Typer()
-for part in (asking, chatting, bot, reading, verifying, usage):
+for part in (asking, chatting, bot, events, reading, verifying, usage):
     commands.add_typer(part.commands)
 
 
 def add_verify(rereading: Callable[[Settings], Reread]) -> None:
     """Adds `verify`, and `chat` and `bot`, which can verify too. rereading: what reads a source again."""
+    rereading = _with_queries(rereading)
     verifying.add_verify(rereading)
     chatting.add_chat(rereading)
     bot.add_bot(rereading)
+
+
+def _with_queries(rereading: Callable[[Settings], Reread]) -> Callable[[Settings], Reread]:
+    """The same, and a query is run again on the library that the settings name."""
+
+    def made(settings: Settings) -> Reread:
+        from agent.commands.options import open_library
+        from agent.sql import rereading as asking_again
+
+        return asking_again(lambda: open_library(settings), rereading(settings))
+
+    return made

@@ -22,7 +22,10 @@ from index.values import Filters, Kind
 from tests.agent.endpoint import Call, Endpoint, Reply, Request, broken, call, calls, say, status
 
 FEE = "How much does the base fee rise when a block is full?"
-TRUE = "When a block is full, twice its target, the base fee of the next block rises by one eighth, or 12.5 percent"
+TRUE = (
+    "When a block is full, twice its target, the base fee of the next block rises by one eighth, "
+    "or 12.5 percent"
+)
 FALSE = "The base fee was invented in 1877 by 0x00000000219ab540356cbb839cbe05303d7705fa"
 
 
@@ -57,7 +60,9 @@ def answered(session: Session, question: str, **options: object) -> Answer:
 
 def number_of(request: Request, holding: str) -> int:
     """The number of the passage of the evidence that holds these words."""
-    blocks = re.split(r"^--- \w+ \[(\d+)\] .*$", str(request.body["messages"][-1]["content"]), flags=re.MULTILINE)
+    blocks = re.split(
+        r"^--- \w+ \[(\d+)\] .*$", str(request.body["messages"][-1]["content"]), flags=re.MULTILINE
+    )
     for number, text in zip(blocks[1::2], blocks[2::2], strict=True):
         if holding in text:
             return int(number)
@@ -127,7 +132,12 @@ def test_a_repair_that_mends_leaves_nothing_removed(endpoint, session_of):
 
 @pytest.mark.parametrize(
     "said",
-    ["The base fee rises.", "The base fee rises [99].", "Die Grundgebühr wurde 1877 erfunden [1].", "I am a teapot [0]."],
+    [
+        "The base fee rises.",
+        "The base fee rises [99].",
+        "Die Grundgebühr wurde 1877 erfunden [1].",
+        "I am a teapot [0].",
+    ],
     ids=["no citation", "an invented citation", "another language", "number zero"],
 )
 def test_nothing_left_is_not_in_the_library(endpoint, session_of, said):
@@ -152,7 +162,9 @@ def test_the_model_searches_and_cites_what_it_found(endpoint, session_of):
     def script(request: Request) -> Reply:
         if request.body["messages"][-1]["role"] != "tool":
             return call("search", text="Let me look. ", query="seed phrase checksum words", source="bip-39*")
-        [number] = re.findall(r"^\[(\d+)\] .*$", str(request.body["messages"][-1]["content"]), re.MULTILINE)[:1]
+        [number] = re.findall(r"^\[(\d+)\] .*$", str(request.body["messages"][-1]["content"]), re.MULTILINE)[
+            :1
+        ]
         evidence = str(request.body["messages"][1]["content"])
         body = evidence.split(f"[{number}] ")[1].split("--- ")[0].strip().splitlines()
         quoted = next(line for line in body if line.endswith(".")).split(". ")[0].rstrip(".")
@@ -160,9 +172,8 @@ def test_the_model_searches_and_cites_what_it_found(endpoint, session_of):
 
     events = told(session_of(endpoint(script)), FEE)
     answer = events[-1].answer
-    assert ("Let me look." in "".join(e.text for e in events if isinstance(e, Draft))) and any(
-        isinstance(event, Withdrawn) for event in events
-    )
+    assert "Let me look." in "".join(event.text for event in events if isinstance(event, Draft))
+    assert any(isinstance(event, Withdrawn) for event in events)
     assert answer.citations, answer.removed
     assert answer.citations[0].source.path == "bip-39-mnemonics.md"
     assert any("bip-39*" in step for step in answer.steps)
@@ -179,7 +190,15 @@ def test_the_model_searches_and_cites_what_it_found(endpoint, session_of):
         call("search", query="fee", source="no such document"),
         call("compare", one="EIP-1559", other="nothing of the kind", point="fees"),
     ],
-    ids=["unknown tool", "unparsable", "wrong name", "over its bound", "no passage", "no document", "no other"],
+    ids=[
+        "unknown tool",
+        "unparsable",
+        "wrong name",
+        "over its bound",
+        "no passage",
+        "no document",
+        "no other",
+    ],
 )
 def test_a_bad_tool_call_is_told_to_the_model_which_goes_on(endpoint, session_of, bad):
     def script(request: Request) -> Reply:
@@ -230,7 +249,7 @@ def test_a_model_that_loops_without_tools_is_left_and_the_library_quoted(endpoin
     ],
     ids=["key", "model", "down", "truncated", "malformed", "length"],
 )
-def test_where_no_model_answers_the_library_is_quoted_and_the_answer_says_so(endpoint, session_of, reply, why):
+def test_where_no_model_answers_the_library_is_quoted_and_this_is_told(endpoint, session_of, reply, why):
     served = endpoint(reply)
     session = session_of(served)
     events = told(session, FEE)
@@ -259,7 +278,9 @@ def test_a_fallback_model_answers_and_is_named(endpoint, session_of):
     assert not answered(session, FEE).cached
 
 
-def test_the_same_question_comes_from_the_cache_and_says_so(endpoint, session_of, chaincite, folder, tmp_path):
+def test_the_same_question_comes_from_the_cache_and_says_so(
+    endpoint, session_of, chaincite, folder, tmp_path
+):
     served = endpoint(truthful)
     session = session_of(served)
     first = answered(session, FEE)

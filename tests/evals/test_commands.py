@@ -216,7 +216,15 @@ def test_a_grid_compares_prompts_by_what_a_model_answers(
     with Endpoint(script) as endpoint:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
         ran = chaincite(
-            *("--library", sample_library, "eval", "grid", tmp_path / "grid.toml", "--runs", tmp_path / "runs")
+            *(
+                "--library",
+                sample_library,
+                "eval",
+                "grid",
+                tmp_path / "grid.toml",
+                "--runs",
+                tmp_path / "runs",
+            )
         )
         assert ran.returncode == 0, ran.stderr
         assert {request.body["model"] for request in endpoint.requests} == {"some-model"}
