@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent import sql
 from agent.context import Evidence
 from agent.events import Step
 from agent.present import one_line, place
@@ -91,6 +92,12 @@ class Compare(_Arguments):
     point: _Words = Field(description="the point to compare them on")
 
 
+class Sql(_Arguments):
+    """Arguments of `sql`."""
+
+    select: Annotated[str, Field(min_length=1, max_length=4000)] = Field(description="one SELECT (DuckDB)")
+
+
 @dataclass
 class Desk:
     """What the tools of one question work with.
@@ -153,6 +160,16 @@ class Desk:
             parts.append(f"{one_line(name)}:\n{self._listed(found) or 'nothing was found'}")
         return "\n".join(parts)
 
+    async def sql(self, select: str) -> str:
+        """The rows of a query, with the numbers of the evidence that holds them."""
+        self.tell(Step("sql", f"asking in SQL: {one_line(select)}"))
+        found = await asyncio.to_thread(sql.query, self.library, select, self.filters)
+        rows = await asyncio.to_thread(sql.row_hits, self.library, found)
+        listed = self._listed([found.hit(), *rows])
+        more = "There are more rows; the limit left them out.\n" if found.more else ""
+        rough = f"Not exact, for it is floating point: {', '.join(found.inexact)}.\n" if found.inexact else ""
+        return f"{listed}\n{found.text}{more}{rough}"
+
     def _found(self, query: str, filters: Filters, source: str | None, limit: int) -> list[Hit]:
         if source is not None:
             uris = [document.uri for document in self._named(filters, source)]
@@ -201,6 +218,7 @@ def tools(desk: Desk) -> list[BaseTool]:
             "List documents of the library, not their text.",
         ),
         (desk.compare, Compare, "compare", "Find what two documents say on one point."),
+        *([(desk.sql, Sql, "sql", sql.described())] if desk.library.events else []),
     )
     return [
         StructuredTool.from_function(coroutine=act, name=name, description=description, args_schema=arguments)

@@ -55,6 +55,11 @@ class Library:
         """The number of the newest generation."""
         return self._served(lambda now: now.generation.number)
 
+    @property
+    def embedder_name(self) -> str:
+        """The name of the embedding model that it was opened with."""
+        return self._embedder_name
+
     @once
     def embedder(self) -> Embedder:
         """The embedding model, loaded when it is first needed."""
@@ -103,6 +108,13 @@ class Library:
         """The passage with up to `before` and `after` passages of the same document around it, in order."""
         return self.passages(passage.uri)[max(passage.ordinal - before, 0) : passage.ordinal + after + 1]
 
+    def document(self, uri: str) -> Document | None:
+        """The document of this uri; None where there is none."""
+        try:
+            return self._served(lambda now: now.catalogue.document(uri))
+        except KeyError:
+            return None
+
     def documents(self, filters: Filters = Filters()) -> list[Document]:
         """The documents that pass a filter, ordered by uri."""
         return self._served(lambda now: now.catalogue.documents(filters))
@@ -132,6 +144,11 @@ class Library:
     def size(self) -> int:
         """How many passages it holds."""
         return self._served(lambda now: now.generation.counts["passages"])
+
+    @property
+    def events(self) -> int:
+        """How many logs of chains it holds."""
+        return self._served(lambda now: now.generation.counts["events"])
 
     def status(self) -> Status:
         """What the library holds."""
