@@ -16,14 +16,13 @@ from index.tables import DOCUMENTS, quoted
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-UNITS = """
+_DIGITS = "replace(raw::VARCHAR, '-', '')"
+_PADDED = f"lpad({_DIGITS}, greatest(length({_DIGITS}), decimals + 1)::INTEGER, '0')"
+UNITS = f"""
     CREATE MACRO units(raw, decimals) AS (
         CASE WHEN raw < 0 THEN '-' ELSE '' END || CASE
-            WHEN decimals <= 0 THEN replace(raw::VARCHAR, '-', '')
-            ELSE rtrim(rtrim(regexp_replace(
-                lpad(replace(raw::VARCHAR, '-', ''),
-                     greatest(length(replace(raw::VARCHAR, '-', '')), decimals + 1)::INTEGER, '0'),
-                '(.{' || decimals || '})$', '.\\1'), '0'), '.')
+            WHEN decimals <= 0 THEN {_DIGITS}
+            ELSE rtrim(rtrim(left({_PADDED}, -decimals) || '.' || right({_PADDED}, decimals), '0'), '.')
         END
     )
 """

@@ -6,29 +6,20 @@ text on the way, and a float where an integer belongs is refused.
 
 from __future__ import annotations
 
-import csv
-import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import TextIOWrapper
-from itertools import chain as chained
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic_core import from_json
 
 from index.errors import SourceError
 from index.events import SCHEMAS
+from ingest.chain.formats import Columns, Tell, opened
 
-ROWS = 50_000
-"""Rows of a batch."""
-
-FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
 _BLOCK = {
     "block_number": ("block_number", "blockNumber"),
     "block_hash": ("block_hash", "blockHash"),
@@ -88,6 +79,7 @@ _COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """For each table the names that its columns have in files; the first that is there counts."""
 
+_NAMES = {name for columns in _COLUMNS.values() for names in columns.values() for name in names}
 _WHERE = ("transaction_hash", "log_index", "block_number")
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "transfers": ("token_address", "from_address", "to_address", "value", *_WHERE),
@@ -104,9 +96,6 @@ _SHAPES = {
     "uint256": (r"^[0-9]{1,78}$", "a whole number, not below 0"),
 }
 
-Tell = Callable[[str], None]
-Columns = dict[str, list[Any]]
-
 
 @dataclass(frozen=True, slots=True)
 class ChainFile:
@@ -122,7 +111,7 @@ class ChainFile:
 
         Raises SourceError when it cannot be read, or has not what any table needs.
         """
-        names, _ = _opened(location, lambda _: None)
+        names, _ = opened(location, _NAMES, lambda _: None)
         return cls(path or str(location), location, _kind_of(location, names))
 
 
@@ -131,7 +120,7 @@ def batches(file: ChainFile, chain: str, tell: Tell) -> Iterator[pa.Table]:
 
     tell: called with a line for each row that is left out. Raises SourceError when the file breaks off.
     """
-    names, rows = _opened(file.location, tell)
+    names, rows = opened(file.location, _NAMES, tell)
     wanted = _COLUMNS[file.kind]
     chosen = {
         column: next((name for name in given if name in names), None) for column, given in wanted.items()
@@ -159,118 +148,6 @@ def _kind_of(location: Path, names: set[str]) -> str:
         f"{location.name} has the columns {', '.join(sorted(names)[:12])}; to be read as {what} it lacks"
         f" {', '.join(lacking[nearest])}; export it again with these, as ethereum-etl or cryo do"
     )
-
-
-def _opened(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
-    """The names of a file's columns, and its rows: line numbers, values by column."""
-    suffix = [part for part in location.suffixes if part != ".gz"][-1:]
-    readers = {".csv": _csv, ".parquet": _parquet}
-    if not suffix or suffix[0] not in FORMATS:
-        raise SourceError(f"{location.name} is of no format that is read; readable are {' '.join(FORMATS)}")
-    try:
-        return readers.get(suffix[0], _json_lines)(location, tell)
-    except OSError as error:
-        raise SourceError(f"{location} cannot be read ({error.strerror or error}); check the path") from None
-    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{location.name} is not what its name says ({error})") from None
-
-
-def _bytes_of(location: Path) -> IO[bytes]:
-    return gzip.open(location) if location.suffix == ".gz" else location.open("rb")  # type: ignore[return-value]
-
-
-def _json_lines(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
-    records = _records(location, tell)
-    first = list(islice(records, 100))
-    if not first:
-        raise SourceError(f"{location.name} holds no JSON object; write one object a line")
-    names = set(chained.from_iterable(record for _, record in first))
-
-    def rows() -> Iterator[tuple[list[int], Columns]]:
-        rest = chained(first, records)
-        while some := list(islice(rest, ROWS)):
-            yield [at for at, _ in some], {name: [record.get(name) for _, record in some] for name in names}
-
-    return names, rows()
-
-
-def _records(location: Path, tell: Tell) -> Iterator[tuple[int, dict[str, Any]]]:
-    with _bytes_of(location) as body:
-        for at, line in enumerate(body, start=1):
-            if line.isspace():
-                continue
-            try:
-                record = from_json(line, cache_strings="keys")
-            except ValueError as error:
-                tell(f"line {at} is not JSON ({error})")
-                continue
-            if isinstance(record, dict):
-                yield at, record
-            else:
-                tell(f"line {at} is no JSON object; write one object a line")
-
-
-def _csv(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
-    with _text_of(location) as body:
-        header = next(csv.reader(body), [])
-
-    def rows() -> Iterator[tuple[list[int], Columns]]:
-        with _text_of(location) as body:
-            reader = csv.reader(body)
-            next(reader)
-            good = _whole_rows(reader, len(header), tell)
-            while some := list(islice(good, ROWS)):
-                values = zip(*(row for _, row in some), strict=True)
-                columns = {n: [v or None for v in column] for n, column in zip(header, values, strict=True)}
-                yield [at for at, _ in some], columns
-
-    return set(header), rows()
-
-
-def _text_of(location: Path) -> TextIOWrapper:
-    return TextIOWrapper(_bytes_of(location), encoding="utf-8", errors="replace", newline="")
-
-
-def _whole_rows(reader: Any, width: int, tell: Tell) -> Iterator[tuple[int, list[str]]]:
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            tell(f"line {reader.line_num} is not CSV ({error})")
-            continue
-        if len(row) == width:
-            yield reader.line_num, row
-        elif row:
-            tell(f"line {reader.line_num} has {len(row)} fields, the header has {width}")
-
-
-def _parquet(location: Path, tell: Tell) -> tuple[set[str], Iterator[tuple[list[int], Columns]]]:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(location)
-    wanted = {name for columns in _COLUMNS.values() for names in columns.values() for name in names}
-    names = [name for name in file.schema_arrow.names if name in wanted]
-
-    def rows() -> Iterator[tuple[list[int], Columns]]:
-        at = 1
-        try:
-            for batch in file.iter_batches(ROWS, columns=names):
-                yield list(range(at, at + len(batch))), {n: _listed(batch[n]) for n in names}
-                at += len(batch)
-        except (OSError, pa.ArrowException) as error:
-            tell(f"breaks off after row {at - 1} ({str(error).splitlines()[0]})")
-
-    return set(file.schema_arrow.names), rows()
-
-
-def _listed(column: pa.Array) -> list[Any]:
-    """The values of a column; byte strings as hex."""
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_binary(column.type) or pa.types.is_fixed_size_binary(column.type):
-        return [None if value is None else "0x" + value.hex() for value in values]
-    return values
 
 
 def typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Table:
