@@ -47,7 +47,7 @@ class Proxy:
 
 def checked_address(text: str) -> str:
     """An address in lower case. Raises SourceError for what is none, or has a wrong checksum (EIP-55)."""
-    from eth_utils import is_hex_address, to_checksum_address
+    from eth_utils.address import is_hex_address, to_checksum_address
 
     if not text.startswith("0x") or not is_hex_address(text):
         raise SourceError(f"{text!r} is no address; write 0x and 40 hex digits")

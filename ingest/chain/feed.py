@@ -1,4 +1,4 @@
-"""A feed: the logs of contracts as a node tells them, read once, resumed, and followed through reorganisations.
+"""A feed: logs of contracts as a node tells them, read once, resumed, followed through reorganisations.
 
 What was read is on record in a document of its own, published with the rows. Blocks that may yet be displaced
 are stored with their hashes and parents; each reading begins by walking back to the last that still stands.
@@ -16,12 +16,12 @@ from typing import Any
 import pyarrow as pa
 
 from index.errors import SourceError, Unreachable
-from index.values import Document, Finality, Kind, Passage
+from index.values import Document, Kind, Passage
 from index.writer import Writer
 from ingest.chain.contracts import Proxy, describe_tokens, find_proxies
 from ingest.chain.files import typed
 from ingest.chain.jobs import ChainJob, tokens
-from ingest.chain.node import Displaced, Heads, Json, Node, Part
+from ingest.chain.node import Displaced, Heads, Node, Part
 from ingest.chain.passages import chain_name
 from ingest.chain.ranges import Range, joined, until, wanting
 from ingest.chain.rpc import Behind, Untrue

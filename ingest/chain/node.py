@@ -76,8 +76,13 @@ class Node:
         self._concurrency = concurrency
         self._lock = Lock()
         self._width = Width()
+        self._all = tuple(endpoints)
         self._order = list(endpoints)
-        self.chain = self._agree(chain)
+        try:
+            self.chain = self._agree(chain)
+        except SourceError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +92,7 @@ class Node:
 
     def close(self) -> None:
         """Closes all connections."""
-        for endpoint in self._order:
+        for endpoint in self._all:
             endpoint.close()
 
     @property
