@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from index.errors import SourceError
 from index.events import TOKENS
+from index.values import Document
 from index.writer import Writer
 from ingest.chain.abi import EventSignature, known_events, known_tokens
 from ingest.chain.decode import Decoder
@@ -117,10 +118,9 @@ class ChainJob:
             for path in paths:
                 for document, passages in told(connection, path, self._limit):
                     before = known.get(document.uri)
-                    if before and before[1] == RECIPE and before[0].sha256 == document.sha256:
-                        counts[1] += before[0].status == document.status
-                        if before[0].status == document.status:
-                            continue
+                    if before and before[1] == RECIPE and _same(before[0], document):
+                        counts[1] += 1
+                        continue
                     counts[0] += 1
                     counts[2] += len(passages)
                     self._writer.progress = partial(self._say, counts[0], counts[2])
@@ -152,6 +152,10 @@ class ChainJob:
             else:
                 rows = rows.append_column(name, found)
         return rows
+
+
+def _same(one: Document, other: Document) -> bool:
+    return (one.sha256, one.status) == (other.sha256, other.status)
 
 
 class _Told:

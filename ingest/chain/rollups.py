@@ -18,21 +18,24 @@ _GROUPS = """
     FROM (SELECT DISTINCT chain, address, topic0, block_number // {} FROM events WHERE path = $path)
 """
 _ROLLED = """
-    WITH grouped AS (
-        SELECT chain, address, topic0, any_value(event) AS event, count(*) AS logs,
-               count(DISTINCT transaction_hash) AS transactions, min(block_number) AS first_block,
-               max(block_number) AS last_block, min(block_timestamp) AS block_timestamp,
-               max(block_timestamp) AS last_timestamp, sum(value) AS total, max(value) AS largest,
-               arg_max(transaction_hash, value) AS largest_in, arg_max(log_index, value) AS largest_at,
-               min(path) AS path, min(location) AS location, max(retrieved_at) AS retrieved_at
+    WITH told AS (
+        SELECT *, CASE WHEN length(value::VARCHAR) <= 30 THEN value::VARCHAR::HUGEINT END AS small
         FROM events WHERE path = $path
-        GROUP BY chain, address, topic0, block_number // {window}
+    ), grouped AS (
+        SELECT chain, address, topic0, any_value(event) AS event, count(*) AS logs,
+               min(block_number) AS first_block, max(block_number) AS last_block,
+               min(block_timestamp) AS block_timestamp,
+               CASE WHEN count(small) = count(*) THEN sum(small) END AS total, max(small) AS largest,
+               arg_max(transaction_hash, small) AS largest_in, arg_max(log_index, small) AS largest_at,
+               min(path) AS path, min(location) AS location, max(retrieved_at) AS retrieved_at
+        FROM told GROUP BY chain, address, topic0, block_number // {window}
         ORDER BY logs DESC, chain, address, topic0, first_block LIMIT {limit}
     )
     SELECT g.*, k.symbol, k.decimals, units(total, k.decimals) AS total_amount,
            units(largest, k.decimals) AS largest_amount
     FROM grouped AS g LEFT JOIN tokens AS k USING (chain, address)
 """
+"""Sums are told where every value has at most 30 digits: exact, and not of unlimited approvals."""
 
 
 def rolled_up(connection: DuckDBPyConnection, path: str, limit: int) -> Iterator[Told]:
@@ -54,8 +57,8 @@ def _told(row: dict[str, Any], window: int) -> Told:
     start = row["first_block"] // window * window
     text = (
         f"{name} of {token_name(row, row['address'])} on {chain_name(row['chain'])}, blocks"
-        f" {row['first_block']} to {row['last_block']}: {row['logs']} logs in {row['transactions']}"
-        f" transactions.{_sums(row)} First topic {row['topic0']}.\n"
+        f" {row['first_block']} to {row['last_block']}: {row['logs']} logs."
+        f"{_sums(row)} First topic {row['topic0']}.\n"
     )
     uri = f"{row['chain']}/blocks/{start}-{start + window - 1}/{row['address']}/{row['topic0']}"
     place = (chain_name(row["chain"]), f"blocks {row['first_block']} to {row['last_block']}")
