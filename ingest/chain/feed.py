@@ -36,7 +36,7 @@ LOGS = 20_000
 """Logs after which a long reading is published."""
 
 MOST_RETURNS = 8
-_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55aa4d523b3ef"
+_TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 
 
 @dataclass(frozen=True, slots=True)

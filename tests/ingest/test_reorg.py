@@ -1,0 +1,206 @@
+"""A feed followed through reorganisations: the tables are those of a library made afresh."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from index.errors import SourceError
+from index.library import Library
+from index.writer import Writer
+from ingest.chain.feed import Feed, FeedReport, Follower
+from ingest.chain.jobs import ChainJob
+from ingest.chain.node import Node
+from ingest.chain.rpc import Endpoint
+from tests.ingest.node import Anvil, transfers
+
+
+@pytest.fixture
+def anvil() -> Iterator[Anvil]:
+    with Anvil() as node:
+        yield node
+
+
+def follower(
+    writer: Writer, node: Node, *addresses: str, wait: Any = lambda _: None, limit: int = 0
+) -> Follower:
+    job = ChainJob(writer, node.chain, limit=limit)
+    return Follower(writer, node, Feed(node.chain, tuple(sorted(addresses))), job, wait)
+
+
+def read(anvil: Anvil, folder: Path, *addresses: str, high: int | str = "latest", **known: Any) -> FeedReport:
+    with Node([Endpoint(anvil.url)]) as node, Library.writer(folder) as writer:
+        return follower(writer, node, *addresses, **known).read(0, high)
+
+
+def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    with Library(folder).sql() as connection:
+        return connection.execute(sql).fetchall()
+
+
+EVENTS = """
+    SELECT * EXCLUDE (retrieved_at, orphaned_at) FROM events ORDER BY block_number, block_hash, log_index
+"""
+
+
+def test_a_reorganisation_orphans_what_it_displaced(anvil: Anvil, tmp_path: Path) -> None:
+    token = anvil.deploy()
+    for value in range(10, 14):
+        anvil.transfer(token, value)
+        anvil.mine()
+    first = read(anvil, tmp_path / "one", token, limit=100)
+    assert (first.new, first.reorgs) == (4, [])
+    lost = anvil.hash_of(5)
+    anvil.reorg(2, [(token, transfers(anvil.accounts[1], 999), 1)])
+    second = read(anvil, tmp_path / "one", token, limit=100)
+    assert (second.new, second.reorgs) == (1, [2])
+    there = rows(tmp_path / "one", "SELECT block_number, value::VARCHAR FROM events ORDER BY 1")
+    assert there == [(2, "10"), (3, "11"), (5, "999")]
+    assert rows(tmp_path / "one", "SELECT block_hash FROM orphaned_events WHERE block_number = 5") == [
+        (lost,)
+    ]
+    library = Library(tmp_path / "one")
+    assert not any(lost in document.uri for document in library.documents())
+    assert any(anvil.hash_of(5) in document.uri for document in library.documents())
+    assert rows(tmp_path / "one", "SELECT symbol, decimals FROM tokens WHERE symbol = 'NOTE'") == [
+        ("NOTE", 6)
+    ]
+
+
+def shaken(anvil: Anvil, folder: Path, seed: int, times: int, deepest: int) -> list[int]:
+    """Reorganises a chain at random, reading each time; the table is each time as one made afresh."""
+    at_random = random.Random(seed)
+    token = anvil.deploy()
+    for value in range(60):
+        anvil.transfer(token, value, 1 + value % 3)
+        anvil.mine()
+    depths = []
+    with Node([Endpoint(anvil.url)]) as node, Library.writer(folder / "followed") as writer:
+        followed = follower(writer, node, token)
+        followed.read(0)
+        for time in range(times):
+            depths.append(depth := at_random.randint(1, min(deepest, anvil.head - 2)))
+            calls = [
+                (token, transfers(anvil.accounts[1], at_random.getrandbits(255), at_random.randint(1, 3)), at)
+                for at in sorted(at_random.choices(range(depth), k=at_random.randint(0, 4)))
+            ]
+            anvil.reorg(depth, calls)
+            for _ in range(at_random.randint(0, 3)):
+                anvil.transfer(token, at_random.getrandbits(64))
+                anvil.mine()
+            followed.read(0)
+            assert followed.report.reorgs[-1] >= depth
+            read(anvil, folder / f"fresh{time}", token)
+            now = rows(folder / "followed", EVENTS)
+            assert now == rows(folder / f"fresh{time}", EVENTS)
+            assert now
+        assert len(followed.report.reorgs) == times
+    return depths
+
+
+def test_after_reorganisations_the_events_are_those_of_a_fresh_library(anvil: Anvil, tmp_path: Path) -> None:
+    assert max(shaken(anvil, tmp_path, seed=7, times=4, deepest=32)) > 8
+
+
+@pytest.mark.slow
+def test_after_many_reorganisations_the_events_are_those_of_a_fresh_library(
+    anvil: Anvil, tmp_path: Path
+) -> None:
+    assert max(shaken(anvil, tmp_path, seed=1, times=12, deepest=32)) > 16
+
+
+def test_reading_again_goes_on_where_it_ended(anvil: Anvil, tmp_path: Path) -> None:
+    token = anvil.deploy()
+    anvil.mine(100)
+    anvil.transfer(token, 5)
+    anvil.mine()
+    read(anvil, tmp_path, token)
+    before = Library(tmp_path).generation
+    again = read(anvil, tmp_path, token)
+    assert (again.logs, again.generations) == (0, 0)
+    assert Library(tmp_path).generation == before
+    anvil.transfer(token, 6)
+    anvil.mine()
+    assert read(anvil, tmp_path, token).logs == 1
+    [record] = [d for d in Library(tmp_path).documents() if d.uri == f"eip155:31337/logs/{token}"]
+    [passage] = Library(tmp_path).passages(record.uri)
+    assert f"blocks read are 0 to {anvil.head}" in passage.text
+
+
+def test_finality_is_upgraded_as_blocks_settle(anvil: Anvil, tmp_path: Path) -> None:
+    token = anvil.deploy()
+    anvil.transfer(token, 5)
+    anvil.mine()
+    seen = []
+    for blocks in (1, 32, 32):
+        anvil.mine(blocks)
+        read(anvil, tmp_path, token, limit=10)
+        seen += rows(tmp_path, "SELECT finality FROM events")
+        told = [d.status for d in Library(tmp_path).documents() if d.uri.endswith("/events")]
+        assert told == [seen[-1][0]]
+    assert seen == [("latest",), ("safe",), ("finalized",)]
+    assert read(anvil, tmp_path, token).generations == 0
+
+
+def test_ranges_that_cannot_be_are_refused_before_anything_is_read(anvil: Anvil, tmp_path: Path) -> None:
+    anvil.mine(10)
+    with Node([Endpoint(anvil.url)]) as node, Library.writer(tmp_path) as writer:
+        feed = follower(writer, node)
+        with pytest.raises(SourceError, match="inverted: block 8 is after block 3"):
+            feed.read(8, 3)
+        with pytest.raises(SourceError, match="block 11 is beyond the head, which is block 10"):
+            feed.read(8, 11)
+        with pytest.raises(SourceError, match="block 8 is after the finalized block, which is 0"):
+            feed.read(8, "finalized")
+    assert rows(tmp_path, "SELECT count(*) FROM blocks") == [(0,)]
+
+
+def test_following_stays_with_the_head_until_interrupted(anvil: Anvil, tmp_path: Path) -> None:
+    token = anvil.deploy()
+    polls = []
+
+    def wait(seconds: float) -> None:
+        polls.append(seconds)
+        if len(polls) == 3:
+            raise KeyboardInterrupt
+        if len(polls) == 2:
+            anvil.reorg(1, [(token, transfers(anvil.accounts[1], 77), 0)])
+            return
+        anvil.transfer(token, 70 + len(polls))
+        anvil.mine()
+
+    with Node([Endpoint(anvil.url)]) as node, Library.writer(tmp_path) as writer:
+        report = follower(writer, node, token, wait=wait).follow(0, 12.0)
+    assert polls == [12.0] * 3
+    assert (report.new, report.reorgs, report.generations) == (2, [1], 3)
+    assert rows(tmp_path, "SELECT value::VARCHAR FROM events") == [("77",)]
+
+
+def test_a_node_that_fell_behind_displaces_nothing(anvil: Anvil, tmp_path: Path) -> None:
+    token = anvil.deploy()
+    for value in (1, 2, 3):
+        anvil.transfer(token, value)
+        anvil.mine()
+    read(anvil, tmp_path, token)
+    anvil.rpc("anvil_rollback", 2)
+    assert read(anvil, tmp_path, token).reorgs == []
+    assert rows(tmp_path, "SELECT count(*) FROM events") == [(3,)]
+    anvil.mine(3)
+    assert read(anvil, tmp_path, token).reorgs == [2]
+    assert rows(tmp_path, "SELECT count(*) FROM events") == [(1,)]
+
+
+def test_feeds_of_one_chain_share_its_reorganisations(anvil: Anvil, tmp_path: Path) -> None:
+    one, two = anvil.deploy(), anvil.deploy()
+    anvil.transfer(one, 1)
+    anvil.transfer(two, 2)
+    anvil.mine()
+    read(anvil, tmp_path, one)
+    read(anvil, tmp_path, two)
+    anvil.reorg(1, [(one, transfers(anvil.accounts[1], 11), 0), (two, transfers(anvil.accounts[1], 22), 0)])
+    read(anvil, tmp_path, one)
+    read(anvil, tmp_path, two)
+    assert rows(tmp_path, "SELECT value::VARCHAR FROM events ORDER BY 1") == [("11",), ("22",)]
+    assert rows(tmp_path, "SELECT count(*) FROM orphaned_events") == [(2,)]
