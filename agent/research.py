@@ -129,6 +129,7 @@ class Research:
         self._used: dict[str, str] = {}
         self._notes: list[str] = []
         self._whole = True
+        self._asking = ""
 
     async def answer(
         self,
@@ -208,6 +209,7 @@ class Research:
 
     async def _drafted(self, question: str, model: str, guide: _Guide, desk: Desk) -> tuple[str, str]:
         """The draft of an answer, told as it comes, and the model that wrote it."""
+        self._asking = model
         agent = create_agent(
             self._models.chat(model),
             tools(desk),
@@ -240,8 +242,10 @@ class Research:
     def _failed(self, error: ModelError, following: str | None) -> None:
         """Tells that a model failed, and which is asked next."""
         self._tell(Withdrawn(str(error)))
-        if following is not None:
-            self._whole = False
+        if following == self._asking:
+            self._tell(Step("wait", f"{error}; asking {following} again"))
+        elif following is not None:
+            self._asking, self._whole = following, False
             self._tell(Step("fallback", f"{error}; asking {following}"))
             self._notes.append(f"{error}; {following} was asked instead")
 

@@ -44,7 +44,9 @@ def translate(error: Exception, model: str, url: str) -> ModelError:
             return withheld(model)
         case openai.APITimeoutError() | httpx2.TimeoutException() | TimeoutError():
             return Unavailable(
-                f"{url} did not answer in time; raise CHAINCITE_STALL_TIMEOUT, or try again", "timeout"
+                f"{url} did not answer in time; raise CHAINCITE_STALL_TIMEOUT or CHAINCITE_REQUEST_TIMEOUT,"
+                " or try again",
+                "timeout",
             )
         case openai.APIResponseValidationError() | httpx2.DecodingError():
             return malformed(model, url)
