@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from agent.answers import Answer, Citation
+    from agent.excerpt import Excerpt
     from agent.verify import Check
 
 _ESCAPES = re.compile(
@@ -253,13 +254,43 @@ def show_sources(answer: Answer, out: Console) -> None:
         _show_source(place(source), source, out)
 
 
-def show_citation(citation: Citation, out: Console) -> None:
-    """Prints a citation: where it stands, its words, and where it opens."""
+def show_excerpt(excerpt: Excerpt, out: Console, number: int | None = None) -> None:
+    """Prints words of a source where they stand, and where that opens.
+
+    Words with text around them are marked: reversed in colour, else »so«. number: of the citation.
+    """
     from rich.text import Text
 
-    _flow(Text(citation_line([citation.number], citation.source)), out, rest=_INDENT)
-    _flow(Text(clean(citation.quote), style="bold"), out, _INDENT, _INDENT)
-    out.print(_linked(f"    {link(citation.source)}", citation.source), soft_wrap=True)
+    source = excerpt.source
+    _show_source(citation_line([] if number is None else [number], source).strip(), source, out)
+    around = bool(excerpt.before or excerpt.after)
+    coloured = out.color_system is not None and not out.no_color
+    words = clean(excerpt.words)
+    if around:
+        body = Text.assemble(
+            (clean(excerpt.before), "dim"),
+            (words, "reverse") if coloured else f"»{words}«",
+            (clean(excerpt.after), "dim"),
+        )
+    else:
+        body = Text(words)
+    body = _trimmed(body)
+    out.print()
+    if not excerpt.opens:
+        out.print(Text(f"{_INDENT}…", style="dim"))
+    _flow(body, out, _INDENT, _INDENT)
+    if not excerpt.ends:
+        out.print(Text(f"{_INDENT}…", style="dim"))
+    if excerpt.note:
+        _flow(Text(f"· {excerpt.note}", style="dim"), out, rest="  ")
+
+
+def _trimmed(text: Text) -> Text:
+    """The text without empty lines at its two ends."""
+    plain = text.plain
+    lead = len(plain) - len(plain.lstrip())
+    first = plain.rfind("\n", 0, lead) + 1
+    return text[first : len(plain.rstrip())]
 
 
 def show_checks(answer: Answer, checks: Iterable[Check], out: Console) -> None:
@@ -300,8 +331,9 @@ def _flow(text: Text, out: Console, first: str = "", rest: str = "") -> None:
     from rich.text import Text
 
     for number, line in enumerate(text.wrap(out, max(out.width - len(rest), 10))):
-        line.rstrip()
-        out.print(Text(rest if number else first) + line)
+        shown = Text(rest if number else first) + line
+        shown.rstrip()
+        out.print(shown)
 
 
 def _linked(text: str, source: SourceRef) -> Text:

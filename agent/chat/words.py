@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent import present
 from agent.answers import Answer, to_json
 from agent.commands.options import day, filters_of
+from agent.excerpt import in_context
 from index.errors import SettingsError, SourceError
 from index.values import Filters
 
@@ -99,7 +100,8 @@ async def _open(chat: Chat, rest: str) -> None:
     if not found:
         there = f"it has [1] to [{len(answer.citations)}]" if answer.citations else "it has none"
         raise SettingsError(f"the last answer has no source {rest!r}; {there}")
-    await asyncio.to_thread(present.show_citation, found[0], chat.out)
+    excerpt = await asyncio.to_thread(in_context, chat.library, found[0])
+    present.show_excerpt(excerpt, chat.out, found[0].number)
 
 
 async def _verify(chat: Chat, _rest: str) -> None:

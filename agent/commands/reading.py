@@ -20,11 +20,13 @@ from agent.commands.options import (
     print_answer,
     print_json,
 )
+from agent.excerpt import at_address, cited, in_context
 from index.errors import SettingsError, SourceError
 from index.settings import Settings
 from index.values import Filters, Hit, SourceRef
 
 if TYPE_CHECKING:
+    from agent.excerpt import Excerpt
     from index.library import Library
 
 BATCH_RESULTS = 100
@@ -84,15 +86,66 @@ def search(
 @commands.command()
 def show(
     context: typer.Context,
-    answer: Annotated[str, typer.Argument(help="Id of a stored answer, the beginning of one, or `last`.")],
+    answer: Annotated[
+        str,
+        typer.Argument(
+            help="Id of a stored answer, the beginning of one, or `last`; or the address of a source, as "
+            "citations give it, with its page (#page=3) or lines (#L10-L20)."
+        ),
+    ],
+    number: Annotated[
+        int | None,
+        typer.Argument(metavar="[N]", help="Citation to show where it stands, its words marked."),
+    ] = None,
     as_json: JsonOption = False,
     as_markdown: MarkdownOption = False,
 ) -> None:
-    """Show a stored answer again, or export it."""
+    """Show a stored answer again, a citation of it in its source, or a page or lines of a source."""
     from agent.answers import Answers
 
     one_form(as_json, as_markdown)
-    print_answer(Answers(context.obj.library).load(answer), as_json, as_markdown)
+    settings: Settings = context.obj
+    if as_markdown and (number is not None or _is_address(answer)):
+        raise SettingsError("--markdown is for whole answers; leave it out here, or give --json")
+    if _is_address(answer):
+        if number is not None:
+            raise SettingsError(
+                "an address and a citation were both given; an address names its place itself"
+            )
+        _show_excerpt(at_address(open_library(settings), answer), as_json, None)
+        return
+    stored = Answers(settings.library).load(answer)
+    if number is None:
+        print_answer(stored, as_json, as_markdown)
+        return
+    excerpt = in_context(open_library(settings), cited(stored, number))
+    _show_excerpt(excerpt, as_json, number)
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name
+
+
+def _show_excerpt(excerpt: Excerpt, as_json: bool, number: int | None) -> None:
+    if not as_json:
+        present.show_excerpt(excerpt, present.console(), number)
+        return
+    source = excerpt.source
+    print_json(
+        {
+            **({} if number is None else {"number": number}),
+            "title": source.title,
+            "uri": source.uri,
+            "url": present.link(source),
+            "page": source.page,
+            "lines": None if source.line_start is None else [source.line_start, source.line_end],
+            "sha256": source.sha256,
+            "before": excerpt.before,
+            "quote": excerpt.words,
+            "after": excerpt.after,
+            "note": excerpt.note or None,
+        }
+    )
 
 
 @commands.command()
