@@ -41,6 +41,11 @@ _ABBREVIATIONS = frozenset(
         "pp", "dr", "mr", "mrs", "ms", "st", "resp", "incl",
     ]
 )  # fmt: skip
+_UNDIVIDED = re.compile(
+    r"`[^`]*`|\w+://\S+|“[^“”]{1,400}[^“”.!?]”|«[^«»]{1,400}[^«».!?]»|「[^「」]{1,400}[^「」。]」"
+)
+"""What no sentence ends in: code, addresses, quotations that do not end one themselves."""
+
 _QUOTE = re.compile(r"^\s*>+\s?")
 
 
@@ -50,7 +55,7 @@ class Piece:
 
     text: as it is shown, without its marks (one that is a noun stands as NUL, number, NUL).
     cited: the numbers in its marks; prefix: the marker of an item; block: pieces of one paragraph have the
-    same; broken: a mark stood inside a number or name.
+    same; broken: a mark stood inside a number or name, or a quotation is cut.
     above: the lead that an item, row or code belongs to.
     """
 
@@ -150,7 +155,7 @@ def _line(line: str) -> tuple[PieceKind | Literal["more", "rule"], str, str]:
 def _sentences(text: str) -> Iterator[str]:
     """A paragraph's sentences, each with the marks before and right after its end."""
     text = " ".join(text.split())
-    quiet = [match.span() for match in re.finditer(r"`[^`]*`|\w+://\S+", text)]
+    quiet = [match.span() for match in _UNDIVIDED.finditer(text)]
     start = 0
     for stop in _STOP.finditer(text):
         end = stop.end()
@@ -200,8 +205,15 @@ def _piece(kind: PieceKind, text: str, prefix: str, block: int) -> Piece:
 
     bare = _MARKS.sub(take, text)
     bare = re.sub(r"\s+([.,;:!?。，])(?=\s|$)", r"\1", bare).strip()
-    broken = bool(_INSIDE.search(text)) or bool(_LEFT_OVER.search(re.sub(r"`[^`]*`", "", bare)))
+    said = re.sub(r"`[^`]*`", "", bare)
+    broken = bool(_INSIDE.search(text) or _LEFT_OVER.search(said)) or _is_cut(said)
     return Piece(kind, bare, tuple(dict.fromkeys(cited)), prefix, block, broken)
+
+
+def _is_cut(text: str) -> bool:
+    """Whether a quotation begins or ends outside of this text, where no check can see it whole."""
+    pairs = ("“”„", "«»", "「」", "『』", "‹›")
+    return any(sum(map(text.count, marks)) % 2 for marks in pairs) or text.count('"') % 2 == 1
 
 
 def _numbers(marks: str) -> Iterator[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -29,6 +30,7 @@ _SPELLINGS = tuple(
         (r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}", r"\1/\2"),
         (r"\\(?:text\w*|math\w+|emph|mbox|operatorname)\{([^{}]*)\}", r"\1"),
         (r"(?<=\d)(?:\\[,;!: ]|\{,\}|~)(?=\d{3}(?!\d))", ","),
+        (r"(?<![\w*])\*\*(?=\S)([^*\n]{1,80})(?<=\S)\*\*(?![\w*])", r"\1"),
         (r"\^\{([^{}]{1,40})\}", r"^\1"),
         (r"_\{([^{}]{1,40})\}", r"_\1"),
         (r"\\times\b", "×"),
@@ -38,7 +40,7 @@ _SPELLINGS = tuple(
         (r"\\([%$_#&*~|\[\]])", r"\1"),
     ]
 )
-_MARKED_UP = re.compile(r"[\\$<]|_\{|\^\{|\{,\}")
+_MARKED_UP = re.compile(r"[\\$<]|\*\*|_\{|\^\{|\{,\}")
 _GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:[\u00a0\u2007\u2008\u2009\u202f']\d{3})+(?![\w])")
 _WIDE = r"\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Scripts that put no space between words."""
@@ -61,8 +63,8 @@ def plain(text: str) -> str:
         text = _RAISED.sub(lambda m: "^" + m.group().translate(_SUPERSCRIPT), text)
         text = _GROUPED.sub(lambda m: re.sub(r"\D", ",", m.group()), text)
         text = re.sub("[¼½¾⅐-⅞]", lambda m: " " + unicodedata.normalize("NFKC", m.group()), text)
-        text = _STACKED.sub("", unicodedata.normalize("NFKC", "".join(map(_digit, text))))
-        text = "".join(filter(_shows, text)).translate({0x2044: "/", 0x2212: "-", 0x2010: "-", 0x2011: "-"})
+        text = _STACKED.sub("", unicodedata.normalize("NFKC", text.translate(_DIGITS)))
+        text = text.translate(_SHOWN).translate({0x2044: "/", 0x2212: "-", 0x2010: "-", 0x2011: "-"})
         text = _WIDE_BORDER.sub(" ", text) if _WIDE_SCRIPT.search(text) else text
     if _MARKED_UP.search(text):
         for pattern, new in _SPELLINGS:
@@ -79,7 +81,7 @@ def visible(text: str) -> str:
     text = html.unescape(text)
     if text.isascii() and text.isprintable():
         return text
-    return _STACKED.sub("", "".join(_one_width(char) for char in text if _shows(char)))
+    return _STACKED.sub("", text.translate(_SHOWN).translate(_ONE_WIDTH))
 
 
 def quotable(text: str) -> str:
@@ -138,3 +140,19 @@ def _one_width(char: str) -> str:
         return char
     folded = unicodedata.normalize("NFKC", _digit(char))
     return folded if len(folded) == 1 and folded.isascii() and folded.isprintable() else char
+
+
+class _Table(dict[int, str]):
+    """What becomes of each character, for `str.translate`; worked out when it is first met."""
+
+    def __init__(self, becomes: Callable[[str], str]) -> None:
+        self._becomes = becomes
+
+    def __missing__(self, code: int) -> str:
+        found = self[code] = self._becomes(chr(code))
+        return found
+
+
+_DIGITS = _Table(_digit)
+_SHOWN = _Table(lambda char: char if _shows(char) else "")
+_ONE_WIDTH = _Table(_one_width)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from agent.facts import Fact, Kind, numeric_facts
 from agent.fold import plain, quotable
-from agent.quantities import Quantity, unit_names
+from agent.quantities import Quantity, units_named
 
 _SAME = {"ETH": "ethers?", "BTC": "bitcoins?", "USD": r"\$|dollars?", "UTC": r"UTC|\dZ\b", "US": r"U\.S\."}
 _ORDINAL_WORDS = {
@@ -59,21 +59,15 @@ class Held:
         return quotable(self._text)
 
     @cached_property
-    def units(self) -> frozenset[str]:
-        """The dimensions of the units that it names."""
-        return unit_names(self.plain)
+    def units(self) -> frozenset[tuple[str, Fraction]]:
+        """The units that it names, as dimensions and factors."""
+        return units_named(self.plain)
 
     @cached_property
     def numeric(self) -> dict[Kind, set[object]]:
         """Its numbers, powers, ordinals, dates and designations."""
-        found: dict[Kind, set[object]] = {}
-        for fact in numeric_facts(self.plain):
-            found.setdefault(fact.kind, set()).add(fact.key)
-            if fact.kind == "name" and (digits := re.fullmatch(r"[A-Za-z]+-(\d+)", fact.text)):
-                found.setdefault("number", set()).add(Quantity(Fraction(digits.group(1))))
-        for match in _ORDINAL.finditer(self.plain):
-            found.setdefault("ordinal", set()).add(_ORDINAL_WORDS[match.group().lower()])
-        return found
+        here, above = _numeric(self._text), _numeric(self._around)
+        return {kind: here.get(kind, set()) | above.get(kind, set()) for kind in here.keys() | above.keys()}
 
     @cached_property
     def quantities(self) -> list[Quantity]:
@@ -89,6 +83,20 @@ class Held:
         )
 
 
+@lru_cache(maxsize=16_384)
+def _numeric(text: str) -> dict[Kind, set[object]]:
+    """What of a text is made of digits or says a number, by kind; a draft and its repair ask for the same."""
+    spaced = " ".join(plain(text).replace("`", " ").split())
+    found: dict[Kind, set[object]] = {}
+    for fact in numeric_facts(spaced):
+        found.setdefault(fact.kind, set()).add(fact.key)
+        if fact.kind == "name" and (digits := re.fullmatch(r"[A-Za-z]+-(\d+)", fact.text)):
+            found.setdefault("number", set()).add(Quantity(Fraction(digits.group(1))))
+    for match in _ORDINAL.finditer(spaced):
+        found.setdefault("ordinal", set()).add(_ORDINAL_WORDS[match.group().lower()])
+    return found
+
+
 def _held_number(fact: Fact, source: Held) -> bool:
     wanted = fact.key
     assert isinstance(wanted, Quantity)  # noqa: S101
@@ -96,7 +104,7 @@ def _held_number(fact: Fact, source: Held) -> bool:
         named = not wanted.noun or not held.unit or wanted.noun[:5] in source.lower
         if wanted.agrees(held) and named:
             return True
-        if wanted.lacks_unit(held) and wanted.unit in source.units:
+        if wanted.lacks_unit(held) and (wanted.measure in source.units or not wanted.written):
             return True
     years = {day[0] for day in source.numeric.get("date", ()) if isinstance(day, tuple)}
     return not wanted.unit and wanted.written in years

@@ -13,6 +13,8 @@ _OPPOSITES = [
     for pair in [
         "increase rise raise grow higher more greater above up"
         "|decrease fall reduce lower shrink less fewer below drop down",
+        "exceed above over atleast|atmost",
+        "below under atmost|atleast",
         "minimum min least smallest lowest floor|maximum max most largest biggest highest ceiling cap",
         "before earlier prior|after later following",
         "always|never",
@@ -48,10 +50,20 @@ _NEGATION = re.compile(
 _NEGATIVE = re.compile(
     r"\b(?:in(?:valid|correct|secure|compatible|dependent|activ|sufficient)|im(?:possible|mutable)|un|non-?|dis)\w+"
     r"|\b(?:prevent|forbid|forbade|prohibit|lack|fail|except|avoid|stop|reject|refus|only|rather|instead|unlike|until"
-    r"|zero|empty|missing|absent|exclu|ignor|remov|omit|skip|revert|abort|deni|deny|unless|beyond|too|hardly|few|less)",
+    r"|0\b|zero|empty|missing|absent|exclu|ignor|remov|omit|skip|revert|abort|deni|deny|unless|beyond|too|hardly|few|less)",
     re.IGNORECASE,
 )
 """Words in which a source may say what a sentence says with `not`."""
+
+_BOUNDED = (
+    (re.compile(r"\b(?:not|never|no)(?: be| have)? exceed(?:ed|ing)?\b"), "atmost"),
+    (re.compile(r"\b(?:not|never|no)(?: be| have)? (?:more|larger|greater|higher|longer) than"), "atmost"),
+    (re.compile(r"\b(?:not|never|no)(?: be| have)? (?:less|lower|smaller|fewer|shorter) than"), "atleast"),
+)
+"""Bounds that are said by a negation, as the words that are checked instead."""
+
+_DENIES = frozenset(["reject", "forbid", "prohibit", "disallow", "prevent", "revert", "fail", "invalid"])
+"""Verbs with which a source says no of all that stands in their clause."""
 
 _BREAK = re.compile(r"[.,;:!?()]|\b(?:but|however|unless|except|although|while|and|or|if|when|because|so)\b")
 _MODALS = {"must": 3, "shall": 3, "should": 2, "may": 1, "can": 1, "might": 1}
@@ -74,13 +86,23 @@ def conflict(sentence: str, source: str) -> str | None:
     >>> conflict("The base fee rises.", "The base fee falls."), conflict("It is burned.", "It is burned.")
     ('it says "rise", the source "fall"', None)
     """
+    sentence, source = _bounded(sentence), _bounded(source)
     return _negated(sentence, source) or _turned(sentence, source) or _strengthened(sentence, source)
 
 
+def _bounded(text: str) -> str:
+    text = re.sub(r"n't\b|\bcannot\b", " not", text.lower().replace("’", "'"))
+    for pattern, word in _BOUNDED:
+        text = pattern.sub(word, text)
+    return text
+
+
 def _negated(sentence: str, source: str) -> str | None:
-    (here, here_not), (there, there_not) = _polar(sentence), _polar(source)
+    (here, here_not), (there, there_not) = _polar(sentence), _polar(source, _DENIES)
     if here_not and not there_not and not _NEGATIVE.search(source):
         return f'it negates "{min(here_not)}", and its source negates nothing'
+    if _most_negations(sentence) > max(1, _most_negations(source)):
+        return "it negates twice in one clause, and its source does not"
     for word in sorted(here_not - here):
         if word in there and word not in there_not:
             return f'it negates "{word}", which the source affirms'
@@ -90,22 +112,32 @@ def _negated(sentence: str, source: str) -> str | None:
     return None
 
 
-def _polar(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The words of a text outside and inside the reach of a negation: the next two words of substance."""
+def _most_negations(text: str) -> int:
+    """The most negations of one clause."""
+    return max(len(_NEGATION.findall(clause)) for clause in _BREAK.split(text))
+
+
+def _polar(text: str, denies: frozenset[str] = frozenset()) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of a text outside and inside the reach of a negation: the next two words of substance.
+
+    denies: roots of verbs that put all other words of their clause on both sides.
+    """
     plain: set[str] = set()
     negated: set[str] = set()
-    for clause in _BREAK.split(text.lower().replace("’", "'")):
+    for clause in _BREAK.split(text):
         before, *after = (list(_roots(part)) for part in _NEGATION.split(clause))
         for roots in after:
             negated.update(roots[:_SCOPE] or before[-1:])
             before = before if roots else before[:-1]
             plain.update(roots[_SCOPE:])
         plain.update(before)
+        if denied := denies.intersection(before):
+            negated.update(set(before) - denied)
     return frozenset(plain), frozenset(negated)
 
 
 def _turned(sentence: str, source: str) -> str | None:
-    here, there = frozenset(_roots(sentence.lower())), frozenset(_roots(source.lower()))
+    here, there = frozenset(_roots(sentence)), frozenset(_roots(source))
     for one, other in _OPPOSITES:
         for mine, theirs in ((one, other), (other, one)):
             if here & mine and there & theirs and not here & theirs and not there & mine:
@@ -114,13 +146,13 @@ def _turned(sentence: str, source: str) -> str | None:
 
 
 def _strengthened(sentence: str, source: str) -> str | None:
-    """A duty that the source only recommends or allows, or the reverse; silent where either has several."""
-    here = {word for word in re.findall(r"\w+", sentence.lower()) if _MODALS.get(word, 0)}
-    there = {word for word in re.findall(r"\w+", source.lower()) if _MODALS.get(word, 0)}
+    """A duty that the source only recommends or allows, or the reverse; `can` and `might` weaken none."""
+    here = {word for word in re.findall(r"\w+", sentence) if _MODALS.get(word, 0)}
+    there = {word for word in re.findall(r"\w+", source) if _MODALS.get(word, 0)}
     levels = {_MODALS[w] for w in here}, {_MODALS[w] for w in there}
     if levels[0] and levels[1] and max(levels[0]) == 3 and max(levels[1]) < 3:
         return f'it says "{min(here)}", the source only "{min(there)}"'
-    if levels[0] and levels[1] and max(levels[0]) < 3 and min(levels[1]) == 3:
+    if here & {"should", "may"} and levels[1] and max(levels[0]) < 3 and min(levels[1]) == 3:
         return f'it says "{min(here)}", the source "{min(there)}"'
     return None
 

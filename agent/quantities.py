@@ -59,6 +59,8 @@ _COUNTED = (
     "request withdrawal deposit pool reserve nonce coin"
 )
 
+_SINGULAR = frozenset(_COUNTED.split()) - {"gas"}
+
 _EXACT: dict[str, tuple[str, Fraction]] = {}
 _ANY_CASE: dict[str, tuple[str, Fraction]] = {name: (name, Fraction(1)) for name in _COUNTED.split()}
 for _dimension, _units in _DIMENSIONS.items():
@@ -115,6 +117,11 @@ class Quantity:
             return self.value == held.value and self.value.denominator > 1
         return not self.unit and held.unit != "percent" and self.written == held.written
 
+    @property
+    def measure(self) -> tuple[str, Fraction]:
+        """Its unit as a dimension and a factor; the factor of nothing is 1."""
+        return self.unit, self.value / self.written if self.written else Fraction(1)
+
     def lacks_unit(self, held: Quantity) -> bool:
         """Whether `held` is this number with no unit beside it, such as the cell of a table."""
         return bool(self.unit) and not (held.unit or held.noun) and self.written == held.written
@@ -141,10 +148,10 @@ def quantity(number: Fraction, text: str, start: int, end: int) -> tuple[Quantit
     return Quantity(number, dimension, number * factor), end
 
 
-def unit_names(text: str) -> frozenset[str]:
-    """The dimensions of all units named in a text, with or without a number."""
+def units_named(text: str) -> frozenset[tuple[str, Fraction]]:
+    """The dimensions and factors of all units named in a text, with or without a number."""
     found = {_named(word) for word in re.findall(r"[^\W\d_]+|[%$€‰]", text)}
-    return frozenset(unit[0] for unit in found if unit)
+    return frozenset(unit for unit in found if unit)
 
 
 def attached(suffix: str) -> bool:
@@ -165,11 +172,16 @@ def _unit_after(text: str, end: int) -> tuple[str, Fraction] | None:
         word = _WORD.match(text, end)
         if word is None or word.group(1).lower() in _STOP:
             return None
-        unit = _named(word.group(1)) if nth == 0 or len(word.group(1)) > 2 else None
+        unit = _named(word.group(1)) if nth == 0 or _heads(word.group(1)) else None
         if unit is not None:
             return unit
         end = word.end()
     return None
+
+
+def _heads(word: str) -> bool:
+    """Whether a unit some words after its number is what is counted, not so in `2 spent signature checks`."""
+    return len(word) > 2 and word.lower() not in _SINGULAR
 
 
 def _named(word: str) -> tuple[str, Fraction] | None:

@@ -25,15 +25,21 @@ from index.words import query_terms
 MOST_SPANS = 3
 """Spans of one source that a sentence may rest on."""
 
+_TOLD = 5
+"""Words from which on a line between the units may be quoted."""
+
 _WINDOW = 4
 """Neighbouring units that a quotation may reach over."""
 
 _LEAD = 300
 """Characters of the line above a list or table that count as part of each item and row."""
 
-_NEARLY, _WHOLE, _SOME = 0.8, 0.9, 4
-"""The share of a sentence's words in one span from which on no value may be another, and from which on all of
-at least so many words bind the values to the span."""
+_HALF, _NEARLY, _WHOLE, _SOME = 0.5, 0.8, 0.9, 4
+"""The shares of a sentence's words in one span: from _HALF on it speaks of the same; from _NEARLY on none of
+its values may be another; from _WHOLE on all of at least _SOME words bind the values to it."""
+
+_MARK = "xqzjkv"
+"""A word that no text has."""
 
 _VALUES: tuple[Kind, ...] = ("number", "date", "time", "address", "hash", "power", "ordinal", "designation")
 
@@ -59,7 +65,20 @@ class Weights:
 
     def stems(self, text: str) -> frozenset[str]:
         """All stems of a text."""
-        return frozenset(self._corpus.stems(plain(text)))
+        return self.stems_of([text])[0]
+
+    def stems_of(self, texts: Sequence[str]) -> list[frozenset[str]]:
+        """The stems of each text, for which the library is asked once: a word of no text divides them."""
+        if not texts:
+            return []
+        [mark] = self._corpus.stems(_MARK)
+        found: list[set[str]] = [set()]
+        for stem in self._corpus.stems(f"\n{_MARK}\n".join(map(plain, texts))):
+            if stem == mark:
+                found.append(set())
+            else:
+                found[-1].add(stem)
+        return [frozenset(stems) for stems in found]
 
     def content(self, text: str) -> dict[str, float]:
         """The stems that can tell texts apart, with their weights."""
@@ -77,9 +96,10 @@ class Weights:
 class Span:
     """A unit of a section, or a few neighbours: `section.text[start:end]`, with the headings above it."""
 
-    def __init__(self, section: Section, start: int, end: int, around: str, weights: Weights) -> None:
-        self.section, self.start, self.end, self.around = section, start, end, around
-        self._weights = weights
+    def __init__(
+        self, section: Section, start: int, end: int, around: str = "", stems: frozenset[str] = frozenset()
+    ) -> None:
+        self.section, self.start, self.end, self.around, self.stems = section, start, end, around, stems
 
     @property
     def text(self) -> str:
@@ -91,11 +111,6 @@ class Span:
         """The span as a holder of facts."""
         return Held(self.text, self.around)
 
-    @cached_property
-    def stems(self) -> frozenset[str]:
-        """The stems of the span and of what stands above it."""
-        return self._weights.stems(f"{self.around}\n{self.text}")
-
 
 class Source:
     """A numbered section of the evidence, divided into spans."""
@@ -105,23 +120,36 @@ class Source:
 
     @cached_property
     def spans(self) -> list[Span]:
-        """The quotable units in order."""
-        text, spans, end = self.section.text, [], 0
+        """The quotable units in order, and the lines between them that are long enough to say something."""
+        places = list(self._places())
+        texts = [f"{around}\n{self.section.text[start:end]}" for start, end, around in places]
+        stems = self._weights.stems_of(texts)
+        return [Span(self.section, *place, found) for place, found in zip(places, stems, strict=True)]
+
+    def _places(self) -> Iterator[tuple[int, int, str]]:
+        """Where the spans begin and end, and what belongs to each from above."""
+        text, end = self.section.text, 0
         for unit in split(text):
             context = passage_at(self.section, unit.start)[0].context
             above = text[end : unit.start].rpartition("\n")[0]
             table = unit.unit == "row" and unit.lead.lstrip()[:1] in "|!"
             lead = unit.lead[-_LEAD:] if table or unit.lead.endswith(":") else ""
             around = "\n".join(filter(None, (context, above.strip(), lead)))
-            spans.append(Span(self.section, unit.start, unit.end, around, self._weights))
+            yield from self._lines(end, unit.start)
+            yield unit.start, unit.end, around
             end = unit.end
-        return spans
+        yield from self._lines(end, len(text))
+
+    def _lines(self, start: int, end: int) -> Iterator[tuple[int, int, str]]:
+        """Headings, or items of a list that look like headings, of `_TOLD` words or more."""
+        for line in re.finditer(r"\S.*\S", self.section.text[start:end]):
+            if len(re.findall(r"\w+", line.group())) >= _TOLD:
+                yield start + line.start(), start + line.end(), ""
 
     @cached_property
     def stems(self) -> frozenset[str]:
-        """The stems of the whole section and its headings."""
-        contexts = "\n".join(dict.fromkeys(passage.context for passage in self.section.passages))
-        return self._weights.stems(f"{contexts}\n{self.section.text}")
+        """The stems of all spans."""
+        return frozenset[str]().union(*(span.stems for span in self.spans))
 
     def holding(self, fact: Fact) -> list[Span]:
         """The spans that hold a fact; for a quotation or code that no one unit holds, neighbours together."""
@@ -138,14 +166,16 @@ class Source:
         while at >= 0:
             start, end = places[at], places[at + len(wanted) - 1] + 1
             if not (_joins(self.section.text, start) or _joins(self.section.text, end)):
-                return Span(self.section, start, end, "", self._weights)
+                return Span(self.section, start, end)
             at = dense.find(wanted, at + 1)
         return None
 
     def _windows(self) -> Iterator[Span]:
         for size in range(2, _WINDOW + 1):
-            for first, last in zip(self.spans, self.spans[size - 1 :], strict=False):
-                yield Span(self.section, first.start, last.end, first.around, self._weights)
+            for at in range(len(self.spans) - size + 1):
+                window = self.spans[at : at + size]
+                stems = frozenset[str]().union(*(span.stems for span in window))
+                yield Span(self.section, window[0].start, window[-1].end, window[0].around, stems)
 
 
 def _joins(text: str, at: int) -> bool:
@@ -181,16 +211,24 @@ def displaced(text: str, content: Mapping[str, float], found: Support) -> str | 
     if share < _NEARLY:
         return None
     said = Held(text)
+    ours, theirs = numeric_facts(said.plain), numeric_facts(plain(span.text))
     for kind in _VALUES:
-        here = [fact for fact in numeric_facts(said.plain) if fact.kind == kind]
-        there = [fact for fact in numeric_facts(plain(span.text)) if fact.kind == kind]
+        here = [fact for fact in ours if fact.kind == kind]
+        there = [fact for fact in theirs if fact.kind == kind]
         strange = [fact for fact in here if not span.held.holds(fact)]
         instead = [fact for fact in there if not said.holds(fact)]
         if instead and (strange or len(here) >= len(there)):
             return f"where it says {(strange or here)[0].text}, the source says {instead[0].text}"
-        if strange and share >= _WHOLE and len(words) >= _SOME:
+        bound = share >= _WHOLE and len(words) >= _SOME
+        if strange and bound and not _said_alike(strange[0], shares, found):
             return f"its source does not say {strange[0].text} of this"
     return None
+
+
+def _said_alike(fact: Fact, shares: Sequence[float], found: Support) -> bool:
+    """Whether a span that speaks of half of the sentence says the fact, as where two rules are one."""
+    spans = zip(shares, found.spans, strict=True)
+    return any(share >= _HALF and span.held.holds(fact) for share, (_, span) in spans)
 
 
 def support(content: dict[str, float], facts: Sequence[Fact], sources: Sequence[Source]) -> Support:

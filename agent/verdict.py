@@ -132,7 +132,7 @@ class Court:
     def _flaw(self, claim: _Claim) -> str:
         """What is wrong with a claim before any source is looked at."""
         if claim.piece.broken or (claim.piece.kind != "code" and hides_a_number(claim.text)):
-            return "a citation or markup stands inside a number or name; write it in one piece"
+            return "a citation or markup cuts a number, a name or a quotation; write it in one piece"
         if claim.piece.cited and not claim.known:
             has = ", ".join(f"[{number}]" for number in sorted(self._sources)) or "none"
             return f"there is no source {_marks(claim.piece.cited)}; the sources are {has}"

@@ -109,7 +109,7 @@ REPHRASED: list[Callable[[str], str]] = [
 ]
 
 
-# Spoiling. Each returns a draft, and the words that may not be shown; None where the sentence lends itself not.
+# Spoiling. Each returns a draft, and the words that may not be shown; None where a sentence lends itself not.
 
 Spoilt = tuple[str, str] | None
 
