@@ -75,6 +75,7 @@ _Tiers = Annotated[
     NoDecode,
     _Decoded,
 ]
+_Nodes = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_decoded)]
 
 
 class Origin(NamedTuple):
@@ -118,6 +119,17 @@ class Settings(BaseSettings):
     pdf_timeout: float = Field(60.0, gt=0, description="seconds that one PDF may take")
     pdf_memory_bytes: int = Field(
         1000 * MEGABYTE, ge=100 * MEGABYTE, description="memory that reading one PDF may take, in bytes"
+    )
+
+    repo_timeout: float = Field(600.0, gt=0, description="seconds that downloading a repository may take")
+    repo_max_entries: int = Field(
+        200_000, ge=1, description="files and folders that a repository may have, at most"
+    )
+    repo_max_file_bytes: int = Field(
+        MEGABYTE, ge=1, description="largest file read from a repository, in bytes"
+    )
+    repo_max_bytes: int = Field(
+        500 * MEGABYTE, ge=1, description="bytes downloaded or read from a repository, at most"
     )
 
     api_key: SecretStr | None = Field(
@@ -167,6 +179,15 @@ class Settings(BaseSettings):
         "off", description="whether prompts and answers are written to a log: off, redacted or full"
     )
     log_days: int = Field(14, ge=1, description="days that this log is kept")
+
+    rpc: _Nodes = Field(
+        {}, description="URL of the node that events of a chain are read from and checked at, by CAIP-2 id"
+    )
+    rpc_concurrency: int = Field(4, ge=1, le=64, description="requests to nodes that may be open at a time")
+    rpc_timeout: float = Field(30.0, gt=0, description="seconds that a node may take to answer")
+    poll_seconds: float = Field(
+        12.0, gt=0, description="seconds between two looks at a chain that is followed"
+    )
 
     telegram_token: SecretStr | None = Field(
         None, description="token of the Telegram bot; where it is not set, TELEGRAM_BOT_TOKEN"

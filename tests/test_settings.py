@@ -23,7 +23,7 @@ ANY_TEXT = {
         "simple_model",
         "judge_model",
     ),
-    *("telegram_token", "discord_token", "webhook_secret", "bot_allow", "bot_admins", "gate_rpc"),
+    *("telegram_token", "discord_token", "webhook_secret", "bot_allow", "bot_admins", "gate_rpc", "rpc"),
 }
 
 
@@ -203,3 +203,14 @@ def test_lists_and_tables_mean_the_same_in_file_and_environment(
     loaded = Settings.load()
     assert loaded.fallback_models == from_file.fallback_models == ("a", "b/c")
     assert loaded.prices == from_file.prices == {"a": (0.5, 1.5)}
+
+
+def test_nodes_are_a_table_whose_values_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINCITE_RPC", '{"eip155:1": "https://node.example/a-key"}')
+    settings = Settings.load()
+    assert settings.rpc["eip155:1"].get_secret_value() == "https://node.example/a-key"
+    assert not any("a-key" in str(origin) for origin in settings.origins())
+    monkeypatch.setenv("CHAINCITE_RPC", "https://node.example/a-key")
+    with pytest.raises(SettingsError, match="CHAINCITE_RPC: the setting `rpc` should be JSON") as error:
+        Settings.load()
+    assert "a-key" not in str(error.value)

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import pyarrow as pa
 
 from index.errors import SourceError, Unreachable
 from index.values import Document, Kind, Passage
 from index.writer import Writer
 from ingest.chain.contracts import Proxy, describe_tokens, find_proxies
-from ingest.chain.files import typed
 from ingest.chain.jobs import ChainJob, tokens
 from ingest.chain.node import Displaced, Heads, Node, Part
 from ingest.chain.passages import chain_name
 from ingest.chain.ranges import Range, joined, until, wanting
-from ingest.chain.rpc import Behind, Untrue
-
-WINDOW = 1_000
-"""Blocks whose rows share a `path`, so that what is told anew after a poll stays little."""
+from ingest.chain.rows import Rows, window
+from ingest.chain.rpc import Behind
 
 SLICE = 50
 """Blocks that may yet be displaced, read at a time."""
@@ -71,7 +65,7 @@ class Follower:
     """Brings a library up to date with a feed.
 
     job: decodes rows and tells them; say: called with a line for what a person should know.
-    wait: sleeps for some seconds.
+    wait: sleeps for some seconds; receipts: read the transactions of the logs, with their receipts, as well.
     """
 
     def __init__(
@@ -82,6 +76,8 @@ class Follower:
         job: ChainJob,
         wait: Callable[[float], None],
         say: Callable[[str], None] = lambda _: None,
+        *,
+        receipts: bool = False,
     ) -> None:
         self._writer = writer
         self._node = node
@@ -89,6 +85,7 @@ class Follower:
         self._job = job
         self._wait = wait
         self._say = say
+        self._receipts = receipts
         self._records = _Records(writer, feed, node.name)
         self._standing, self._tokens = self._stored()
         self._windows: set[str] = set()
@@ -162,7 +159,7 @@ class Follower:
         self._writer.orphan(self._feed.chain, gone.values())
         self._standing = {n: h for n, h in self._standing.items() if n <= ancestor}
         self._records.cut(min(gone) - 1 if ancestor < 0 else ancestor)
-        self._windows |= {_path(self._feed.chain, n) for n in gone}
+        self._windows |= {window(self._feed.chain, n) for n in gone}
         self._changed = True
         self.report.reorgs.append(len(gone))
         self._say(f"reorganisation: {len(gone)} blocks from block {min(gone)} are orphaned")
@@ -182,13 +179,19 @@ class Follower:
                 self._add(part, heads)
 
     def _add(self, part: Part, heads: Heads) -> None:
-        blocks = _blocks(part, heads, self._feed.chain)
-        self._job.add("blocks", blocks)
+        rows = Rows(self._feed.chain, part.name, heads)
+        self._job.add("blocks", rows.blocks(part.headers))
         if part.logs:
-            self.report.new += self._job.add("events", _events(part, heads, self._feed.chain))
+            self.report.new += self._job.add("events", rows.events(part.logs, part.headers))
+        if part.logs and self._receipts:
+            hashes = list(dict.fromkeys(log["transactionHash"] for log in part.logs))
+            pairs = self._node.transactions(hashes)
+            if {one["blockHash"] for one, _ in pairs} - {header["hash"] for header in part.headers}:
+                raise Displaced(f"a transaction of blocks {part.low} to {part.high} moved")
+            self._job.add("transactions", rows.transactions(pairs, part.headers))
         self.report.logs += len(part.logs)
         self._unpublished += len(part.logs)
-        self._windows |= {_path(self._feed.chain, int(log["blockNumber"], 16)) for log in part.logs}
+        self._windows |= {window(self._feed.chain, int(log["blockNumber"], 16)) for log in part.logs}
         emitters = {
             log["address"].lower() for log in part.logs if (log.get("topics") or [""])[0] == _TRANSFER
         }
@@ -223,7 +226,7 @@ class Follower:
         upgraded = [n for n in self._standing if n <= max(now)]
         self._finality = now
         if upgraded and self._writer.finalize(self._feed.chain, *now):
-            self._windows |= {_path(self._feed.chain, n) for n in upgraded}
+            self._windows |= {window(self._feed.chain, n) for n in upgraded}
             self._changed = True
         self._standing = {n: h for n, h in self._standing.items() if n > heads.finalized}
 
@@ -323,65 +326,3 @@ def _last(low: int, high: int | str, heads: Heads) -> int:
             f"block {high} is beyond the head, which is block {heads.latest}; give --to-block latest"
         )
     return high
-
-
-def _path(chain: str, number: int) -> str:
-    start = number // WINDOW * WINDOW
-    return f"{chain}/blocks/{start}-{start + WINDOW - 1}"
-
-
-def _events(part: Part, heads: Heads, chain: str) -> pa.Table:
-    times = {header["hash"]: int(header["timestamp"], 16) for header in part.headers}
-    columns = {
-        "block_number": [log["blockNumber"] for log in part.logs],
-        "block_hash": [log["blockHash"] for log in part.logs],
-        "block_timestamp": [times[log["blockHash"]] for log in part.logs],
-        "transaction_hash": [log.get("transactionHash") for log in part.logs],
-        "transaction_index": [log.get("transactionIndex") for log in part.logs],
-        "log_index": [log["logIndex"] for log in part.logs],
-        "address": [log["address"] for log in part.logs],
-        "topics": [log.get("topics") for log in part.logs],
-        "data": [log.get("data") for log in part.logs],
-    }
-    rows = _rows("events", columns, part, chain, heads)
-    return _with(rows, "path", [_path(chain, number) for number in rows["block_number"].to_pylist()])
-
-
-def _blocks(part: Part, heads: Heads, chain: str) -> pa.Table:
-    names = {
-        "block_number": "number",
-        "block_hash": "hash",
-        "parent_hash": "parentHash",
-        "miner": "miner",
-        "gas_limit": "gasLimit",
-        "gas_used": "gasUsed",
-        "base_fee_per_gas": "baseFeePerGas",
-        "size": "size",
-    }
-    columns: dict[str, list[Any]] = {
-        name: [header.get(given) for header in part.headers] for name, given in names.items()
-    }
-    columns["block_timestamp"] = [int(header["timestamp"], 16) for header in part.headers]
-    columns["transaction_count"] = [len(header.get("transactions") or ()) for header in part.headers]
-    rows = _rows("blocks", columns, part, chain, heads)
-    return _with(rows, "path", [f"{chain}/headers"] * rows.num_rows)
-
-
-def _rows(table: str, columns: dict[str, list[Any]], part: Part, chain: str, heads: Heads) -> pa.Table:
-    """Values of a node as rows of a table, by the rules that rows of files obey."""
-
-    def refuse(fault: str) -> None:
-        raise Untrue(f"{part.name} gives what is no {table}: {fault}; give another --rpc")
-
-    count = len(next(iter(columns.values())))
-    rows = typed(table, list(range(1, count + 1)), columns, refuse)
-    finality = [str(heads.finality(number)) for number in rows["block_number"].to_pylist()]
-    rows = _with(rows, "finality", finality)
-    rows = _with(rows, "chain", [chain] * count)
-    rows = _with(rows, "location", [part.name] * count)
-    now = pa.array([datetime.now(UTC)] * count, pa.timestamp("us", "UTC"))
-    return rows.append_column("retrieved_at", now)
-
-
-def _with(rows: pa.Table, name: str, values: Sequence[str] | Iterable[str]) -> pa.Table:
-    return rows.append_column(name, pa.array(values, pa.string()))

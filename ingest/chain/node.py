@@ -120,14 +120,17 @@ class Node:
         """The blocks of these numbers without their transactions; None for one that is not there."""
         return self._asked(lambda endpoint: _headers(endpoint, numbers))
 
-    def block(self, block_hash: str) -> Json | None:
-        """The block of a hash; None where the node does not know it."""
-        found = self._asked(lambda e: _one(e, "eth_getBlockByHash", block_hash, False))
-        return found if isinstance(found, dict) else None
-
     def block_logs(self, block_hash: str) -> list[Json]:
-        """All logs of one block."""
+        """All logs of one block. Raises Behind where the node does not know it."""
         return self._asked(lambda e: _listed(e, e.call("eth_getLogs", {"blockHash": block_hash})))
+
+    def transactions(self, hashes: Sequence[str]) -> list[tuple[Json, Json]]:
+        """Transactions, each with its receipt. Raises Displaced when the node does not know one."""
+        methods = ("eth_getTransactionByHash", "eth_getTransactionReceipt")
+        answers = self.calls([(method, (one,)) for one in hashes for method in methods])
+        if not all(isinstance(answer, dict) for answer in answers):
+            raise Displaced("a transaction is not there any more")
+        return list(zip(answers[::2], answers[1::2], strict=True))
 
     def calls(self, calls: Sequence[Call]) -> list[Any]:
         """The results of many requests; in the place of one that is refused, the Refused."""
@@ -251,7 +254,7 @@ def _by_hash(endpoint: Endpoint, low: int, high: int, addresses: Sequence[str]) 
     whole = [header for header in headers if header is not None]
     parents = [header["parentHash"] for header in whole[1:]]
     if len(whole) < len(headers) or parents != [header["hash"] for header in whole[:-1]]:
-        raise Displaced
+        raise Displaced(f"blocks {low} to {high} do not follow each other")
     hashes = [header["hash"] for header in whole]
     answers = endpoint.batch([("eth_getLogs", [{"blockHash": one, **_of(addresses)}]) for one in hashes])
     logs: list[Json] = []
@@ -307,12 +310,6 @@ def _tagged(endpoint: Endpoint, tag: str) -> int:
     except (Refused, Unreachable):
         return -1
     return -1 if block is None else _number(endpoint, block.get("number"))
-
-
-def _one(endpoint: Endpoint, method: str, *parameters: Any) -> Any:
-    """A result, or None where the node knows nothing of what is asked for."""
-    [answer] = endpoint.batch([(method, parameters)])
-    return None if isinstance(answer, Refused) else answer
 
 
 def _listed(endpoint: Endpoint, answer: Any) -> list[Json]:
