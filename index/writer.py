@@ -40,6 +40,12 @@ LEAST_ROOM = 1_000_000
 """Bytes that must be free for a writer to begin at all."""
 
 
+_NAMED_CODE = """
+    SELECT path, text, identifiers FROM passages JOIN documents USING (uri)
+    WHERE kind = 'code' AND len(identifiers) > 0 AND contains(text, 'event ') ORDER BY uri, ordinal
+"""
+
+
 class Writer:
     """Adds and removes documents. Made by `Library.writer`, which holds the lock.
 
@@ -145,9 +151,23 @@ class Writer:
         """Columns of a chain's table from block `low` to `high`, with orphans and what is unpublished."""
         return self._tables.between(name, low, high, columns)
 
+    def named_code(self) -> list[tuple[str, str, list[str]]]:
+        """Path, text and identifiers of the published passages of code that declare events."""
+        rows = self._tables.query(_NAMED_CODE, self.generation.tables)
+        return [(path, text, list(identifiers)) for path, text, identifiers in rows]
+
     def sql(self) -> DuckDBPyConnection:
         """As `Library.sql`, over the tables as they stand, published or not."""
         return sql.connect(self.folder, self._tables.files(self._tables.versions()))
+
+    def remove(self, uris: Collection[str]) -> None:
+        """Removes documents and their passages when it publishes next.
+
+        Their vectors stay in the cache, for the same text under another name.
+        """
+        self._gone.update(uris)
+        for uri in uris:
+            self._added.pop(uri, None)
 
     def forget(self, uris: Collection[str]) -> None:
         """Removes documents, their passages and vectors, from the older versions on disk too.

@@ -15,6 +15,8 @@ from index.errors import SourceError
 
 _KNOWN = Path(__file__).with_name("known.toml")
 _DECLARATION = re.compile(r"(?:event\s+)?([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*(anonymous)?\s*;?")
+_EVENT = re.compile(r"\bevent\s+([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*(anonymous)?\s*;")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TYPE = re.compile(r"(address|bool|string|bytes\d{0,2}|u?int\d{0,3})((?:\[\d*\])*)")
 
 
@@ -105,6 +107,25 @@ def read_abi(file: Path) -> tuple[EventSignature, ...]:
     return found
 
 
+def declared_in_code(passages: Iterable[tuple[str, str, list[str]]]) -> Iterator[EventSignature]:
+    """The events that passages of Solidity declare.
+
+    passages: path, text and identifiers of each; the identifiers hold the signatures with types resolved,
+    and the topics, which each declaration is checked against.
+    """
+    for path, text, identifiers in passages:
+        for found in _EVENT.finditer(_COMMENT.sub(" ", text)):
+            name, inside, anonymous = found.groups()
+            parts = [part.split() for part in inside.split(",") if part.strip()]
+            for signature in identifiers:
+                types = signature.removeprefix(f"{name}(").removesuffix(")").split(",")
+                if not signature.startswith(f"{name}(") or len([t for t in types if t]) != len(parts):
+                    continue
+                event = EventSignature(name, tuple(map(_named_input, types, parts)), bool(anonymous), path)
+                if event.topic0 in identifiers:
+                    yield event
+
+
 @cache
 def known_events() -> tuple[EventSignature, ...]:
     """The built-in declarations, those of standards first."""
@@ -137,6 +158,11 @@ def _named(given: Iterable[Iterable[EventSignature]]) -> Iterator[EventSignature
 @cache
 def _known() -> dict[str, Any]:
     return tomllib.loads(_KNOWN.read_text(encoding="utf-8"))
+
+
+def _named_input(kind: str, words: list[str]) -> Input:
+    name = words[-1] if len(words) > 1 and words[-1] != "indexed" else ""
+    return Input(name, kind, "indexed" in words)
 
 
 def _parsed(at: int, part: str) -> Input:

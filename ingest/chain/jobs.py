@@ -16,7 +16,7 @@ from index.errors import SourceError
 from index.events import TOKENS
 from index.values import Document
 from index.writer import Writer
-from ingest.chain.abi import EventSignature, known_events, known_tokens
+from ingest.chain.abi import EventSignature, declared_in_code, known_events, known_tokens
 from ingest.chain.decode import Decoder
 from ingest.chain.files import ChainFile, batches
 from ingest.chain.passages import RECIPE, told
@@ -46,7 +46,8 @@ class ChainReport:
 class ChainJob:
     """Brings a library up to date with files of a chain.
 
-    chain: CAIP-2 id; declarations: events that the well-known ones yield to; limit: transactions of one
+    chain: CAIP-2 id; declarations: events that come before the well-known ones and those of the library's
+    code; limit: transactions of one
     file that are told one by one; progress: called as passages are embedded.
     """
 
@@ -60,7 +61,7 @@ class ChainJob:
     ) -> None:
         self._writer = writer
         self._chain = chain
-        self._decoder = Decoder(declarations, known_events())
+        self._decoder = Decoder(declarations, known_events(), declared_in_code(writer.named_code()))
         self._limit = limit
         self._progress = progress
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from web3 import Web3
 from web3._utils.events import get_event_data
 
 from index.errors import SourceError
+from index.values import Document, Kind, Passage
 from ingest.chain.abi import EventSignature, Input, by_topic, known_events, known_tokens, read_abi
 from ingest.chain.decode import ANONYMOUS, MALFORMED, OTHER_TOPICS, UNKNOWN, Decoder
 
@@ -253,6 +255,35 @@ def test_the_known_events_and_tokens_are_well_formed() -> None:
     addresses = [token["address"] for token in known_tokens()]
     assert len(set(addresses)) == len(addresses)
     assert all(Web3.is_address(address) and address == address.lower() for address in addresses)
+
+
+def test_events_of_ingested_solidity_decode_logs(tmp_path: Any) -> None:
+    from index.library import Library
+    from ingest.chain.jobs import ChainJob
+
+    signature, topic = (
+        "Lent(address,uint8,uint256[])",
+        "0x" + keccak(text="Lent(address,uint8,uint256[])").hex(),
+    )
+    text = "/* event Old(); */ event Lent(\n  address indexed by, // who\n  State s, uint[] sums);\n"
+    now = datetime.now(UTC)
+    document = Document("git:x", Kind.CODE, "x", "s", len(text), "text/plain", "Lender.sol", "x", now)
+    passage = Passage("git:x", "s", 0, 0, len(text), text, "", identifiers=(signature, topic))
+    with Library.writer(tmp_path) as writer:
+        writer.add(document, [passage])
+        writer.publish()
+        data = "0x" + encode(["uint8", "uint256[]"], [1, [2**255]]).hex()
+        [row] = (
+            ChainJob(writer, "eip155:1")
+            .prepared("events", _place(logs(([topic, "0x" + word(9)], data))))
+            .to_pylist()
+        )
+    wanted = {"by": f"0x{9:040x}", "s": "1", "sums": [str(2**255)]}
+    assert (row["declared_in"], json.loads(row["args"])) == ("Lender.sol", wanted)
+
+
+def _place(rows: pa.Table) -> pa.Table:
+    return rows.append_column("block_number", pa.array([1] * rows.num_rows, pa.int64()))
 
 
 @pytest.mark.corpus
