@@ -6,7 +6,8 @@ A passage's score is the sum of
   Bruch, Gai and Ingber 2023, An Analysis of Fusion Functions for Hybrid Retrieval);
 - evidence for its document: the sum of the document's best passages, each counting half of the one before;
 - the BM25 score of its whole document;
-- its document's authority: how settled its status is.
+- its document's authority: how settled its status is;
+- whether an identifier of the question, such as a selector, a topic or a signature, is one of its own.
 
 Filters hold inside every search, never after.
 """
@@ -18,12 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from index.catalogue import Catalogue
 from index.embed import Vectors
 from index.shards import Keys, Shards
 from index.values import Filters
-from index.words import Words, query_terms
+from index.words import Words, identifiers, query_terms
 
 Ranked = tuple[int, float, Mapping[str, float]]
 Scores = npt.NDArray[np.float32]
@@ -36,6 +38,7 @@ class Options:
     words, vectors: a passage's BM25 and cosine; context: a word in its context against one in its text;
     evidence: the document's best passages; whole: BM25 of the whole document; standing: how settled it is;
     per_document: passages of one document at most, 0 for no limit;
+    named: one of its identifiers stands in the question;
     depth: candidates that each index gives before fusion.
     """
 
@@ -45,6 +48,7 @@ class Options:
     evidence: float = 0.3
     whole: float = 0.5
     standing: float = 0.2
+    named: float = 1.0
     per_document: int = 0
     depth: int = 400
 
@@ -89,12 +93,19 @@ class Ranker:
             "whole": options.whole * whole[place],
             "standing": options.standing * self._catalogue.standing[found][place],
         }
+        if wanted := identifiers(question):
+            parts["named"] = options.named * self._naming(wanted, at)
         total = np.sum(list(parts.values()), axis=0)
         best = _first(np.lexsort((keys, -total)), place, k, options.per_document)
         return [
             (int(keys[i]), float(total[i]), {name: float(part[i]) for name, part in parts.items()})
             for i in best
         ]
+
+    def _naming(self, wanted: frozenset[str], positions: Keys) -> Scores:
+        """1 for the passages at these positions that have one of these identifiers, 0 for the others."""
+        theirs = self._shards.column("identifiers").take(pa.array(positions)).to_pylist()
+        return np.array([not wanted.isdisjoint(names or ()) for names in theirs], np.float32)
 
     def _passages_of(self, documents: Keys | None) -> Keys | None:
         return None if documents is None else self._shards.keys[np.isin(self._shards.documents, documents)]

@@ -40,6 +40,8 @@ _TERM = re.compile(
     re.IGNORECASE,
 )
 _DESIGNATION = re.compile(r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([0-9]+)\b", re.IGNORECASE)
+_EXACT = re.compile(r"\b0[xX](?:[0-9a-fA-F]{64}|[0-9a-fA-F]{8})\b|[\w$]+\([\w,()\[\]]*\)")
+"""A selector or a topic, or a signature without spaces."""
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 
 STOPWORDS = frozenset(
@@ -97,6 +99,17 @@ def query_terms(question: str) -> list[str]:
     """The distinct terms of a question that can tell passages apart; all of them where none can."""
     found = list(dict.fromkeys(terms(question)))
     return [term for term in found if term not in STOPWORDS] or found
+
+
+def identifiers(question: str) -> frozenset[str]:
+    """The selectors, topics and signatures that stand in a question, as passages have them.
+
+    >>> sorted(identifiers("Who emits 0xDDF252AD, and what calls transfer(address,uint256)?"))
+    ['0xddf252ad', 'transfer(address,uint256)']
+    """
+    return frozenset(
+        match[0].lower() if match[0][:2].lower() == "0x" else match[0] for match in _EXACT.finditer(question)
+    )
 
 
 class WordWriter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -111,6 +111,18 @@ class Fetcher:
             reraise=True,
         )
         return tries(self._try, url, headers)
+
+    def addresses(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host, each of which may be reached.
+
+        Raises SourceError for one that may not, Unreachable when there is none.
+        """
+        from ingest import network
+
+        found = (self._resolve or network.resolve)(host, port)
+        for address in found:
+            self._check(host, ipaddress.ip_address(address.partition("%")[0]))
+        return found
 
     def _try(self, url: str, headers: dict[str, str]) -> Fetched:
         from ingest import network

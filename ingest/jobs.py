@@ -15,6 +15,7 @@ from index.writer import Writer
 from ingest import readers
 from ingest.chunk import Chunker
 from ingest.fetch import Fetcher
+from ingest.repo.reread import reread as reread_file
 from ingest.sources import Facts, Found, Limits, Problem, Source, load
 
 READERS = "1"
@@ -38,7 +39,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a job did. `skipped` is input at fault, `notes` are worth knowing; embedded counts texts."""
+    """What a job did. `skipped` is input at fault, `notes` are worth knowing; embedded counts texts.
+
+    removed: documents whose source is there no more.
+    """
 
     added: int
     changed: int
@@ -48,6 +52,7 @@ class Report:
     passages: int
     embedded: int
     seconds: float
+    removed: int = 0
 
 
 class Job:
@@ -139,6 +144,8 @@ def reread(ref: SourceRef, fetcher: Fetcher, limits: Limits = Limits()) -> Readi
     Raises Gone when it is there no more, Unreachable when it could not be had, and SourceError when what is
     there now cannot be read.
     """
+    if ref.location.startswith("git+"):
+        return reread_file(ref, fetcher, limits)
     source = Source(location=ref.location, path=ref.path, uri=ref.uri, stated=Facts(kind=ref.kind))
     try:
         fetched = load(source, fetcher, limits=limits)

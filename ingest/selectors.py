@@ -39,6 +39,7 @@ _SHORT = {
 }
 _NAMED = re.compile(r"\{([^{}:]*):([^{}:]*)\}")
 _ALIAS = re.compile(r"([\w$]+)\s+as\s+([\w$]+)")
+_SIGNED = ("function_definition", "event_definition", "error_declaration")
 _SCOPES = ("contract_declaration", "interface_declaration", "library_declaration")
 _LONGEST = 2000
 """Characters of the longest signature: structs of structs could grow without end."""
@@ -154,11 +155,9 @@ def _interface(node: Node, types: _Resolver) -> Iterator[tuple[int, str]]:
 def _members(root: Node) -> Iterator[tuple[Node | None, Node]]:
     """Functions, events, errors and public variables, each with the contract that it is a member of."""
     for scope, node in _nested(root):
-        if node.type in ("function_definition", "event_definition", "error_declaration"):
+        public = any(_text(child) == "public" for child in node.children if child.type == "visibility")
+        if node.type in _SIGNED or (node.type == "state_variable_declaration" and public):
             yield scope, node
-        elif node.type == "state_variable_declaration":
-            if any(_text(child) == "public" for child in node.children if child.type == "visibility"):
-                yield scope, node
 
 
 def _nested(root: Node) -> Iterator[tuple[Node | None, Node]]:

@@ -114,12 +114,20 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a single source may cost: bytes read, and memory (bytes) and seconds to open a PDF."""
+    """How much a single source may cost: bytes read, and memory (bytes) and seconds to open a PDF.
+
+    repo_entries: files and folders of a repository; repo_file_bytes: of the largest file read; repo_bytes: of
+    all, and of what is downloaded; repo_seconds: for downloading and listing it.
+    """
 
     text_bytes: int = 32 << 20
     pdf_bytes: int = 128 << 20
     pdf_memory: int = 1 << 30
     pdf_seconds: float = 60.0
+    repo_entries: int = 200_000
+    repo_file_bytes: int = 1_000_000
+    repo_bytes: int = 500_000_000
+    repo_seconds: float = 600.0
 
 
 DEFAULT_LIMITS = Limits()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import typer
 
 from index.settings import Settings
 from ingest.fetch import Fetcher
-from ingest.sources import Found, Limits
+from ingest.sources import Found, Limits, Problem
 
 if TYPE_CHECKING:
     from ingest.jobs import Progress, Report
@@ -32,6 +32,10 @@ def limits(settings: Settings) -> Limits:
         pdf_bytes=settings.pdf_max_bytes,
         pdf_memory=settings.pdf_memory_bytes,
         pdf_seconds=settings.pdf_timeout,
+        repo_entries=settings.repo_max_entries,
+        repo_file_bytes=settings.repo_max_file_bytes,
+        repo_bytes=settings.repo_max_bytes,
+        repo_seconds=settings.repo_timeout,
     )
 
 
@@ -43,25 +47,33 @@ def run(settings: Settings, found: Found) -> None:
     from index.library import Library
     from ingest.jobs import Job
 
-    report: Report | None = None
-    if found.sources:
-        with progress() as tell, Library.writer(settings.library, settings.embedder) as writer:
-            report = Job(writer, fetcher(settings), limits(settings), tell).run(found)
-    skipped = report.skipped if report else found.problems
-    for note in report.notes if report else found.notes:
+    if not found.sources:
+        _told(found.problems, found.notes)
+        typer.echo(f"nothing to read, {len(found.problems)} skipped")
+        raise typer.Exit(2 if found.problems else 0)
+    with progress() as bar, Library.writer(settings.library, settings.embedder) as writer:
+        report = Job(writer, fetcher(settings), limits(settings), bar).run(found)
+    tell(report)
+
+
+def tell(report: Report) -> None:
+    """Prints what a job did. Raises typer.Exit with status 2 when something was skipped."""
+    _told(report.skipped, report.notes)
+    removed = f" {report.removed} removed," if report.removed else ""
+    typer.echo(
+        f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged,{removed}"
+        f" {len(report.skipped)} skipped; {report.passages} passages, {report.embedded} embedded,"
+        f" {report.seconds:.1f} s"
+    )
+    if report.skipped:
+        raise typer.Exit(2)
+
+
+def _told(skipped: Sequence[Problem], notes: Sequence[Problem]) -> None:
+    for note in notes:
         typer.echo(f"note     {note}", err=True)
     for problem in skipped:
         typer.echo(f"skipped  {problem}", err=True)
-    if report:
-        typer.echo(
-            f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged,"
-            f" {len(skipped)} skipped; {report.passages} passages, {report.embedded} embedded,"
-            f" {report.seconds:.1f} s"
-        )
-    else:
-        typer.echo(f"nothing to read, {len(skipped)} skipped")
-    if skipped:
-        raise typer.Exit(2)
 
 
 @contextmanager

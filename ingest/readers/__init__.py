@@ -58,7 +58,8 @@ def read(
 ) -> Reading:
     """Reads a source's bytes as a PDF, HTML, Markdown, MediaWiki, LaTeX, code or plain text.
 
-    types: what types are that a Solidity file imports. The format follows from the bytes, the media type an HTTP answer gave, and the name, in that order.
+    The format follows from the bytes, the media type an HTTP answer gave, and the name, in that order.
+    types: of the files that a Solidity file imports.
     Raises SourceError with one line when the bytes are empty, too many, or not readable as that.
     """
     form = format_of(body, source.path, media_type)

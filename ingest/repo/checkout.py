@@ -1,0 +1,102 @@
+"""A commit of a repository, opened for reading: a local one where it is, one of the network as it is needed.
+
+Of the network only the commit and its trees are downloaded at first, then the files that are asked for, all
+in one go. Nothing stays on the disk.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from index.errors import SourceError
+from ingest.fetch import Fetcher
+from ingest.repo.address import Address, web_page
+from ingest.repo.git import Entry, Git, transport
+from ingest.sources import Limits
+
+_TIP = "refs/chaincite/tip"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A commit. remote: the configuration that reaches its origin, None where all its objects are here."""
+
+    address: Address
+    commit: str
+    git: Git
+    limits: Limits
+    remote: dict[str, str] | None = None
+
+    def entries(self, path: str | None = None) -> Iterator[Entry]:
+        """As `Git.entries`."""
+        return self.git.entries(self.commit, path)
+
+    def read(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Each object and its bytes, None for one over the limit. Raises SourceError when all are over it."""
+        wanted = list(dict.fromkeys(oids))
+        self._fetch(wanted)
+        sizes = self.git.sizes(wanted)
+        small = [oid for oid in wanted if sizes.get(oid, 0) <= self.limits.repo_file_bytes]
+        total = sum(sizes.get(oid, 0) for oid in small)
+        if total > self.limits.repo_bytes:
+            raise SourceError(
+                f"has {total:,} bytes to read, {self.limits.repo_bytes:,} are allowed; raise repo_max_bytes,"
+                " or choose with --include and --exclude"
+            )
+        yield from ((oid, None) for oid in wanted if sizes.get(oid, 0) > self.limits.repo_file_bytes)
+        yield from zip(small, self.git.blobs(small), strict=True)
+
+    def _fetch(self, oids: Sequence[str]) -> None:
+        """Downloads objects, all at once, as git itself does for those that a partial clone lacks."""
+        if self.remote is None or not oids:
+            return
+        self.git.download(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+            "--filter=blob:none", "--stdin", "origin",
+            config={**self.remote, "fetch.negotiationAlgorithm": "noop"},
+            given="".join(f"{oid}\n" for oid in oids).encode(),
+        )  # fmt: skip
+
+
+@contextmanager
+def opened(address: Address, fetcher: Fetcher, limits: Limits, depth: int = 1) -> Iterator[Checkout]:
+    """The commit that an address names, with as many commits before it as `depth` says.
+
+    Raises SourceError for a repository that is not there, not allowed, too large, or has no such ref;
+    Unreachable when the network failed.
+    """
+    if address.folder is not None:
+        yield _local(address, address.folder, limits)
+        return
+    parts = urlsplit(address.origin)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 22)
+    remote = transport(address.origin, fetcher.addresses(parts.hostname or "", port))
+    with tempfile.TemporaryDirectory(prefix="chaincite-") as folder:
+        git = Git(Path(folder), limits)
+        git.run("init", "--quiet", "--bare", "--template=", folder)
+        git.run("config", "remote.origin.url", address.origin)
+        git.run("config", "remote.origin.promisor", "true")
+        git.download(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+            f"--depth={depth}", "--filter=blob:none", "origin", f"{address.ref}:{_TIP}",
+            config=remote,
+        )  # fmt: skip
+        yield Checkout(address, git.commit(_TIP), git, limits, remote)
+
+
+def _local(address: Address, folder: Path, limits: Limits) -> Checkout:
+    """A local repository; where its origin shows files on the web, these addresses are the ones cited."""
+    git = Git.discovered(folder, limits)
+    commit = git.commit(address.ref)
+    try:
+        page = web_page(git.run("config", "--get", "remote.origin.url").decode().strip())
+    except SourceError:
+        page = None
+    if page is not None:
+        address = replace(address, page=page[0], name=page[1])
+    return Checkout(address, commit, git, limits)

@@ -1,0 +1,290 @@
+"""The `git` program, kept on a short leash.
+
+Nothing of a repository runs: no hooks, filters, submodules or LFS, and no work tree is ever written. Nothing
+is asked of a person: git's own credential helpers answer, or the fetch fails. Transports are off but for the
+one that an address names, so that no object is fetched behind our back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, cast
+from urllib.parse import urlsplit
+
+from index.errors import Gone, SourceError, Unreachable
+from ingest.sources import Limits
+
+_SAFE = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "core.askPass": "",
+    "core.pager": "cat",
+    "credential.interactive": "false",
+    "fetch.unpackLimit": "1",
+    "fetch.writeCommitGraph": "false",
+    "gc.auto": "0",
+    "http.followRedirects": "false",
+    "http.proxy": "",
+    "log.showSignature": "false",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    "submodule.recurse": "false",
+}
+_KEPT = ("HOME", "PATH", "SSH_AUTH_SOCK", "TMPDIR", "USER", "LOGNAME", "XDG_CONFIG_HOME", "SystemRoot")
+_USERINFO = re.compile(r"(?<=//)[^/@\s]+(?=@)")
+_FAULTS: Sequence[tuple[str, type[SourceError], str]] = (
+    ("could not read (Username|Password)|Authentication failed|Permission denied|403", SourceError,
+     "needs a password or key that git's helpers do not have; log in with git, or check the address"),
+    ("(?<!ref )not found|does not exist|404|does not appear to be a git repo", Gone,
+     "there is no such repository; check the address"),
+    ("couldn't find remote ref|not our ref|no such remote ref|unadvertised object", SourceError,
+     "has no such ref; give a branch, a tag or a whole commit with --ref"),
+    ("redirect", SourceError, "has moved; give the address that it redirects to"),
+    ("Could not resolve|Failed to connect|Connection|timed out|unreachable|early EOF", Unreachable,
+     "cannot be reached; check the address and the network"),
+)  # fmt: skip
+"""What git says, the error that it is, and what to do; the first that matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A thing in a commit's tree. kind: blob, link, submodule or tree; oid: its git object."""
+
+    path: str
+    kind: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit without its files. at: when it was committed."""
+
+    oid: str
+    at: datetime
+    author: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A git process with what it reads and what it prints."""
+
+    popen: subprocess.Popen[bytes]
+    given: IO[bytes]
+    out: BufferedReader
+
+
+class Git:
+    """A git directory.
+
+    folder: where it is, None to let git look; limits: what git may take, `repo_seconds` counted from now.
+    """
+
+    def __init__(self, folder: Path | None, limits: Limits) -> None:
+        self.folder = folder
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.repo_seconds
+
+    def run(self, *arguments: str, config: Mapping[str, str] = {}, given: bytes = b"") -> bytes:
+        """What a git command prints. Raises SourceError with what it says when it fails."""
+        with self._started(arguments, config) as process:
+            try:
+                out, _ = process.popen.communicate(given, timeout=max(self._deadline - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                raise self._late() from None
+        return out
+
+    def download(self, *arguments: str, config: Mapping[str, str], given: bytes = b"") -> None:
+        """Runs a command that downloads; ends it when it takes too long or too much of the disk."""
+        with self._started(arguments, config) as process:
+            process.given.write(given)
+            process.given.close()
+            while process.popen.poll() is None:
+                time.sleep(0.02)
+                if time.monotonic() > self._deadline:
+                    raise self._late()
+                if self.folder and (size := _size(self.folder)) > self._limits.repo_bytes:
+                    raise SourceError(
+                        f"is larger than {self._limits.repo_bytes:,} bytes ({size:,} downloaded);"
+                        " raise repo_max_bytes if that is meant"
+                    )
+
+    def commit(self, ref: str) -> str:
+        """The commit that a ref names. Raises SourceError where it names none."""
+        try:
+            found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        except SourceError:
+            raise SourceError(
+                "has no commit yet"
+                if ref == "HEAD"
+                else f"has no ref {ref}; give a branch, a tag or a commit"
+            ) from None
+        return found.decode().strip()
+
+    @classmethod
+    def discovered(cls, folder: Path, limits: Limits) -> Git:
+        """The git directory of a local repository.
+
+        Raises SourceError where the folder is none, or stands within one.
+        """
+        try:
+            out = cls(None, limits).run("-C", str(folder), "rev-parse", "--absolute-git-dir", "--show-prefix")
+        except SourceError as error:
+            reason = "" if "not a git repository" in str(error) else f" ({error})"
+            raise SourceError(
+                f"{folder} is no git repository{reason}; give one, or use `ingest papers`"
+            ) from None
+        place, prefix = out.decode().split("\n")[:2]
+        if prefix:
+            raise SourceError(
+                f"{folder} is a folder of a repository; give the repository, with --include '/{prefix}'"
+            )
+        return cls(Path(place), limits)
+
+    def entries(self, commit: str, path: str | None = None) -> Iterator[Entry]:
+        """What stands in a commit, folders too, as a stream that ends with SourceError at the limit.
+
+        A small repository may unpack to any number of entries, since a tree may stand in many places.
+        path: the only one to list.
+        """
+        wanted = ("-r", "-t", commit) if path is None else (commit, "--", path)
+        with self._started(("ls-tree", "-z", "--full-tree", *wanted), {}) as process:
+            for count, line in enumerate(self._records(process)):
+                if count == self._limits.repo_entries:
+                    raise SourceError(
+                        f"has more than {self._limits.repo_entries:,} files and folders;"
+                        " raise repo_max_entries if that is meant"
+                    )
+                yield _entry(line)
+
+    def log(self, commit: str, count: int) -> Iterator[Commit]:
+        """The last commits up to this one, newest first."""
+        out = self.run("log", f"--max-count={count}", "-z", "--format=%H%n%cI%n%an%n%B", commit)
+        for record in filter(None, out.decode(errors="replace").split("\0")):
+            oid, at, author, message = record.split("\n", 3)
+            yield Commit(oid, datetime.fromisoformat(at), author, message)
+
+    def sizes(self, oids: Iterable[str]) -> dict[str, int]:
+        """The size in bytes of each object that is here."""
+        out = self.run("cat-file", "--batch-check", given="".join(f"{oid}\n" for oid in oids).encode())
+        rows = (line.split() for line in out.decode().splitlines())
+        return {row[0]: int(row[2]) for row in rows if len(row) == 3}
+
+    def blobs(self, oids: Iterable[str]) -> Iterator[bytes]:
+        """The bytes of each object, in the order asked; one that is not here ends it with SourceError."""
+        with self._started(("cat-file", "--batch"), {}) as process:
+            for oid in oids:
+                process.given.write(f"{oid}\n".encode())
+                process.given.flush()
+                head = process.out.readline().split()
+                if len(head) != 3:
+                    raise SourceError(f"lacks the object {oid}; fetch the repository again")
+                yield process.out.read(int(head[2]) + 1)[:-1]
+
+    def _records(self, process: _Running) -> Iterator[bytes]:
+        rest = b""
+        while piece := process.out.read1(1 << 16):
+            if time.monotonic() > self._deadline:
+                raise self._late()
+            *lines, rest = (rest + piece).split(b"\0")
+            yield from lines
+        process.popen.wait()
+
+    @contextmanager
+    def _started(self, arguments: Sequence[str], config: Mapping[str, str]) -> Iterator[_Running]:
+        """A git process. When the block is left it is ended with all its children, unless it ended itself.
+
+        Raises SourceError with what it says when it fails.
+        """
+        options = [part for name, value in {**_SAFE, **config}.items() for part in ("-c", f"{name}={value}")]
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                ["git", *options, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=_environment(self.folder),
+                start_new_session=True,
+            )
+            with process:
+                try:
+                    yield _Running(
+                        process, cast(IO[bytes], process.stdin), cast(BufferedReader, process.stdout)
+                    )
+                finally:
+                    if process.poll() is None:
+                        os.killpg(process.pid, signal.SIGKILL)
+            if process.returncode > 0:
+                said.seek(0)
+                raise _fault(said.read(1 << 16))
+
+    def _late(self) -> Unreachable:
+        return Unreachable(
+            f"took longer than {self._limits.repo_seconds:g} s; try again, or raise repo_timeout"
+        )
+
+
+def transport(origin: str, addresses: Sequence[str]) -> dict[str, str]:
+    """The configuration that opens one transport, to addresses that were checked."""
+    parts = urlsplit(origin)
+    opened = {f"protocol.{parts.scheme}.allow": "always"}
+    if parts.scheme in ("http", "https"):
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        opened["http.curloptResolve"] = f"{parts.hostname}:{port}:{','.join(addresses)}"
+    return opened
+
+
+def _environment(folder: Path | None) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    ssh = os.environ.get("GIT_SSH_COMMAND", "ssh")
+    return {
+        **kept,
+        **({"GIT_DIR": str(folder)} if folder else {}),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_SSH_COMMAND": f"{ssh} -oBatchMode=yes",
+        "LC_ALL": "C",
+    }
+
+
+def _entry(line: bytes) -> Entry:
+    head, _, path = line.partition(b"\t")
+    mode, kind, oid = head.decode().split()
+    names = {"120000": "link", "160000": "submodule"}
+    return Entry(path.decode(errors="replace"), names.get(mode, kind), oid)
+
+
+def _fault(said: bytes) -> SourceError:
+    """What git said as one of our errors, without user names and passwords."""
+    text = _USERINFO.sub("***", said.decode(errors="replace"))
+    for pattern, make, message in _FAULTS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return make(message)
+    lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:"))] or text.splitlines()
+    first = lines[0].partition(": ")[2] or lines[0] if lines else "git failed"
+    return SourceError(f"cannot be read by git ({first[:200]}); check it with `git fsck`")
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118
+            except FileNotFoundError:  # git renames its files as it goes
+                continue
+    return total
