@@ -16,7 +16,7 @@ from operator import xor
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ingest.readers.grammar import SOLIDITY
+from ingest.grammar import SOLIDITY
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from index.errors import SourceError
 from index.values import Document, Kind, Reading
+from ingest.grammar import GRAMMARS
 from ingest.readers.code import read_code
-from ingest.readers.grammar import GRAMMARS
 from ingest.readers.html import read_html
 from ingest.readers.latex import read_latex
 from ingest.readers.markdown import read_markdown

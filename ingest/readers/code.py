@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from index.values import Block, Kind
 from ingest import selectors
-from ingest.readers.grammar import CONTAINERS, GRAMMARS, PREFIXES, SOLIDITY, WRAPPERS, Grammar
+from ingest.grammar import CONTAINERS, GRAMMARS, PREFIXES, SOLIDITY, WRAPPERS, Grammar
 from ingest.readers.parsed import Parsed, whole
 from ingest.selectors import Types
 from ingest.sources import Facts

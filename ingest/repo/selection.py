@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ingest.readers.grammar import GRAMMARS
+from ingest.grammar import GRAMMARS
 from ingest.repo.git import Entry
 from ingest.sources import FORMATS
 
