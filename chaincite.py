@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -23,9 +22,8 @@ from agent.commands import commands as agent_commands
 from evals.commands import commands as eval_commands
 from index.errors import ChainciteError
 from index.settings import Settings
-from index.values import Reading, SourceRef
 from ingest.commands import commands as ingest_commands
-from ingest.commands import fetcher, limits
+from ingest.commands import rereading
 
 FAULT = 2
 INTERRUPTED = 130
@@ -82,15 +80,8 @@ def show_settings(
         typer.echo(f"{row.name:<{wide}}  {row.value}  ({row.origin})")
 
 
-def _rereading(settings: Settings) -> Callable[[SourceRef], Reading]:
-    """What `verify` reads a source again with; agent itself knows nothing of ingest."""
-    from ingest.jobs import reread
-
-    return partial(reread, fetcher=fetcher(settings), limits=limits(settings))
-
-
 app.add_typer(ingest_commands)
-add_verify(_rereading)
+add_verify(rereading)
 app.add_typer(agent_commands)
 app.add_typer(eval_commands)
 

@@ -10,13 +10,13 @@ from typing import Literal
 
 from agent.answers import Answer, Citation
 from agent.sentences import split
-from index.errors import Gone, SourceError, Unreachable
+from index.errors import Gone, Reorged, SourceError, Unreachable
 from index.values import Reading, SourceRef
 
 Reread = Callable[[SourceRef], Reading]
-"""Reads a source again. Raises Gone, Unreachable, or SourceError for what can no longer be read."""
+"""Reads a source again. Raises Gone, Reorged, Unreachable, or SourceError where it is not what it was."""
 
-Verdict = Literal["OK", "CHANGED", "GONE", "UNREACHABLE"]
+Verdict = Literal["OK", "CHANGED", "GONE", "REORGED", "UNREACHABLE"]
 
 _SHORTLIST = 20
 
@@ -57,6 +57,8 @@ def _read(source: SourceRef, reread: Reread) -> Reading | SourceError:
 def _check(citation: Citation, reading: Reading | SourceError) -> Check:
     if isinstance(reading, Unreachable):
         return Check(citation.number, "UNREACHABLE", str(reading))
+    if isinstance(reading, Reorged):
+        return Check(citation.number, "REORGED", str(reading))
     if isinstance(reading, Gone):
         return Check(citation.number, "GONE", str(reading))
     if isinstance(reading, SourceError):

@@ -3,6 +3,7 @@
     ChainciteError
     ├── SourceError       a source cannot be found, fetched, read, or is refused
     │   ├── Gone          a source that was there is there no more
+    │   │   └── Reorged   its block was displaced by a reorganisation of the chain
     │   └── Unreachable   a passing fault of the network: trying again may help
     ├── LibraryError      the library on disk is missing, locked, damaged, or of another make
     ├── ModelError        an embedding or chat model is missing, altered, or failed
@@ -37,6 +38,10 @@ class SourceError(ChainciteError):
 
 class Gone(SourceError):
     """There is nothing at the place of a source."""
+
+
+class Reorged(Gone):
+    """The block that a source stands in was displaced by a reorganisation of its chain."""
 
 
 class Unreachable(SourceError):

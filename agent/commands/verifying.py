@@ -31,7 +31,7 @@ def add_verify(rereading: Callable[[Settings], Reread]) -> None:
         ],
         as_json: JsonOption = False,
     ) -> None:
-        """Check the sources of an answer: OK, CHANGED, GONE or UNREACHABLE. Exit status 0 when all are OK."""
+        """Check the sources of an answer: OK, CHANGED, GONE, REORGED, UNREACHABLE. Exit status 0: all OK."""
         from agent.verify import verify
 
         found = _stored_or_exported(context.obj, answer)

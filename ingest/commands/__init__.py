@@ -5,9 +5,9 @@ from __future__ import annotations
 import typer
 
 from ingest.commands import chain, papers, repo, upkeep
-from ingest.commands.running import fetcher, limits
+from ingest.commands.node import rereading
 
-__all__ = ["commands", "fetcher", "limits"]
+__all__ = ["commands", "rereading"]
 
 commands = typer.Typer()
 ingest = typer.Typer(

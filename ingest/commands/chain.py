@@ -10,6 +10,7 @@ import typer
 
 from index.errors import SourceError
 from index.settings import Settings
+from ingest.commands.node import Wanted, read_feed
 from ingest.commands.running import progress
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ def ingest_chain(
     chain: Annotated[
         str | None, typer.Option(metavar="CAIP-2", help="Chain that the files are of: eip155:1.")
     ] = None,
+    rpc: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Node to read logs from; may be repeated.")
+    ] = None,
+    address: Annotated[
+        list[str] | None, typer.Option(metavar="0x…", help="Contract whose logs are read; may be repeated.")
+    ] = None,
+    from_block: Annotated[int | None, typer.Option(min=0, help="First block to read from a node.")] = None,
+    to_block: Annotated[str, typer.Option(help="Last block: a number, latest, safe, finalized.")] = "latest",
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with new blocks until Ctrl-C.")] = False,
+    receipts: Annotated[
+        bool, typer.Option("--receipts", help="Read the transactions of these logs as well.")
+    ] = False,
     abi: Annotated[
         list[Path] | None, typer.Option(help="JSON ABI that declares events; may be repeated.")
     ] = None,
@@ -42,28 +55,58 @@ def ingest_chain(
         int, typer.Option(min=0, help="Transactions of a file told one by one; more are told together.")
     ] = 2000,
 ) -> None:
-    """Read blocks, transactions, logs and token transfers: JSON lines, CSV (ethereum-etl), Parquet (cryo).
+    """Read what happened on a chain, from files or from nodes.
 
-    Exit status 2 when something was skipped; the rest is in the library all the same.
+    Files hold blocks, transactions, logs and token transfers: JSON lines, CSV (ethereum-etl), Parquet (cryo).
+    A node (--rpc, --address, --from-block) gives logs; what was read is not read again, and reorganisations
+    are followed. Exit status 2 when something was skipped; the rest is in the library all the same.
     """
-    from ingest.chain.jobs import find_files
-
+    if rpc or address or from_block is not None:
+        if file or blocks or transactions or manifest:
+            raise SourceError("files and nodes are read one after the other; leave out --file or --rpc")
+        read_feed(
+            context.obj,
+            Wanted(
+                rpc=rpc or (),
+                chain=chain,
+                addresses=address or (),
+                abi=abi or (),
+                low=from_block,
+                high=to_block,
+                follow=follow,
+                receipts=receipts,
+                passages=passages,
+            ),
+        )
+        return
     targets = [*(file or []), *(blocks or []), *(transactions or [])]
     if not targets and manifest is None:
-        raise SourceError("nothing to read; name files with --file, or give --manifest FILE")
+        raise SourceError("nothing to read; name files with --file or --manifest, or a node with --rpc")
+    _read_files(context.obj, targets, manifest, chain, abi or [], passages)
+
+
+def _read_files(
+    settings: Settings,
+    targets: list[Path],
+    manifest: Path | None,
+    chain: str | None,
+    abi: list[Path],
+    passages: int,
+) -> None:
+    from ingest.chain.jobs import find_files
+
     if chain is None or not _CAIP2.fullmatch(chain):
         raise SourceError(
             f"--chain should be a CAIP-2 id, as eip155:1 for Ethereum mainnet, but it is {chain}"
         )
     files, problems = find_files(targets, manifest)
-    settings: Settings = context.obj
     report = None
     if files:
         from index.library import Library
         from ingest.chain.abi import read_abi
         from ingest.chain.jobs import ChainJob
 
-        declared = [event for one in abi or [] for event in read_abi(one)]
+        declared = [event for one in abi for event in read_abi(one)]
         with progress() as tell, Library.writer(settings.library, settings.embedder) as writer:
             report = ChainJob(writer, chain, declared, passages, tell).run(files, problems)
         problems = list(report.skipped)
