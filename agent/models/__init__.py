@@ -12,10 +12,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import agent.models.prices as prices
 from agent import privacy
 from agent.budget import EncodingName
 from agent.ledger import Ledger
-from agent.models import prices
 from agent.models.allowance import Allowance
 from index.settings import Settings
 

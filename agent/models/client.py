@@ -35,8 +35,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
+import agent.models.faults as faults
+import agent.models.prices as prices
 from agent.ledger import Call, Ledger
-from agent.models import faults, prices
 from agent.models.allowance import Allowance
 from agent.models.line import NO_KEY, line, url_of
 from agent.models.tally import Tally

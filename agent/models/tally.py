@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import agent.models.prices as prices
 from agent.budget import count_tokens
-from agent.models import prices
 
 if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk

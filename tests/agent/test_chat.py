@@ -134,7 +134,7 @@ def test_pasted_lines_are_one_question_and_a_long_paste_is_taken(own_library):
         terminal.type(PASTE.format("How much does the base fee rise\nwhen a block is full?") + ENTER)
         assert "12.5 percent. [1]" in terminal.until("answer 20")
         terminal.until(READY)
-        terminal.type(PASTE.format("What is a rollup? " * 400) + ENTER)
+        terminal.type(PASTE.format("What is a rollup? " * 1300) + ENTER)
         terminal.until("chaincite: ")
         terminal.until(READY)
         terminal.type("/history" + ENTER)
