@@ -4,7 +4,7 @@ import pytest
 
 from agent.ask import ask
 from agent.verify import verify
-from index.errors import Gone, SourceError, Unreachable
+from index.errors import Gone, Reorged, SourceError, Unreachable
 from index.values import Reading
 
 
@@ -69,6 +69,16 @@ def test_a_source_that_is_gone(answer, rereading):
     for check in verify(answer, rereading({})):
         assert check.verdict == "GONE"
         assert "not there any more" in check.message
+
+
+def test_a_block_that_was_displaced(answer):
+    def reread(source):
+        raise Reorged("block 7 was displaced by a reorganisation")
+
+    checks = verify(answer, reread)
+    assert {(check.verdict, check.message) for check in checks} == {
+        ("REORGED", "block 7 was displaced by a reorganisation")
+    }
 
 
 def test_a_source_that_does_not_answer(answer):

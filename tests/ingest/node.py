@@ -191,3 +191,16 @@ def capped(refuse: Callable[[Any], Answer], blocks: int = 10**9, results: int = 
         return None
 
     return rule
+
+
+def lying(change: Callable[[Any], Any]) -> Rule:
+    """Changes the logs that the node gives to a question for a range."""
+
+    def rule(proxy: Proxy, asked: Any) -> Any:
+        if isinstance(asked, list) or asked["method"] != "eth_getLogs":
+            return None
+        answer = proxy.send(asked)
+        answer["result"] = change(json.loads(json.dumps(answer["result"])))
+        return 200, {}, answer
+
+    return rule

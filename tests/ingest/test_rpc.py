@@ -1,6 +1,5 @@
 """Reading a chain from nodes: limits, faults and lies of providers, and what contracts say of themselves."""
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -14,7 +13,7 @@ from ingest.chain.contracts import checked_address, describe_tokens, find_proxie
 from ingest.chain.node import Node
 from ingest.chain.ranges import Width, joined, until, wanting
 from ingest.chain.rpc import Endpoint
-from tests.ingest.node import Anvil, Proxy, Rule, capped, refusing
+from tests.ingest.node import Anvil, Proxy, Rule, capped, lying, refusing
 
 BLOCKS = 260
 LAST = BLOCKS + 1
@@ -151,9 +150,11 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_passing_faults_are_tried_again(fault: str, anvil: Anvil) -> None:
     waits: list[float] = []
-    with Proxy(anvil.url, once(FAULTS[fault], FAULTS[fault])) as proxy:
-        with closing(endpoint(proxy.url, sleep=waits.append, timeout=0.5)) as asked:
-            found = asked.call("eth_chainId")
+    with (
+        Proxy(anvil.url, once(FAULTS[fault], FAULTS[fault])) as proxy,
+        closing(endpoint(proxy.url, sleep=waits.append, timeout=0.5)) as asked,
+    ):
+        found = asked.call("eth_chainId")
     assert found == hex(31337)
     assert len(waits) == 2
     assert all(wait == 7 for wait in waits) or fault != "status 429"
@@ -210,19 +211,6 @@ def test_endpoints_that_are_behind_or_of_another_chain_are_left_out(anvil: Anvil
             assert node.name == anvil.url
         with pytest.raises(SourceError, match=r"is a node of eip155:5, not of eip155:1; correct --rpc"):
             Node([endpoint(other.url)], "eip155:1")
-
-
-def lying(change: Any) -> Rule:
-    """Changes the logs that the node gives to a question for a range."""
-
-    def rule(proxy: Proxy, asked: Any) -> Any:
-        if isinstance(asked, list) or asked["method"] != "eth_getLogs":
-            return None
-        answer = proxy.send(asked)
-        answer["result"] = change(json.loads(json.dumps(answer["result"])))
-        return 200, {}, answer
-
-    return rule
 
 
 LIES = {
