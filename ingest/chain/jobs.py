@@ -19,7 +19,8 @@ from index.writer import Writer
 from ingest.chain.abi import EventSignature, declared_in_code, known_events, known_tokens
 from ingest.chain.decode import Decoder
 from ingest.chain.files import ChainFile, batches
-from ingest.chain.passages import RECIPE, told
+from ingest.chain.passages import RECIPE
+from ingest.chain.rollups import told
 from ingest.jobs import Progress
 from ingest.sources import Problem
 

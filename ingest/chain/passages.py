@@ -64,26 +64,19 @@ _BLOCKS = """
 _COUNT = "SELECT count(DISTINCT (block_hash, transaction_hash)) FROM {} WHERE path = $path"
 
 
-def told(connection: DuckDBPyConnection, path: str, limit: int) -> Iterator[Told]:
-    """The documents about the rows that came from one file or node, with their passages.
+def many(connection: DuckDBPyConnection, table: str, path: str, limit: int) -> bool:
+    """Whether the rows of one file or node are of more transactions than `limit`."""
+    return bool(connection.execute(_COUNT.format(table), {"path": path}).fetchall()[0][0] > limit)
 
-    connection: as `Library.sql` gives it; limit: transactions that are told one by one, and the number of
-    documents that tell of more together.
-    """
-    many = {
-        table: connection.execute(_COUNT.format(table), {"path": path}).fetchall()[0][0] > limit
-        for table in ("events", "transfers", "transactions")
-    }
+
+def one_by_one(connection: DuckDBPyConnection, path: str, limit: int) -> Iterator[Told]:
+    """The documents about blocks, and about what has no more than `limit` transactions."""
     yield from (_block(row) for row in _rows(connection, _BLOCKS, path))
-    if not many["transactions"]:
+    if not many(connection, "transactions", path, limit):
         yield from (_transaction(row) for row in _rows(connection, _TRANSACTIONS, path))
-    if not many["transfers"]:
+    if not many(connection, "transfers", path, limit):
         yield from _by_transaction(connection, _TRANSFERS, path, "transfers")
-    if many["events"]:
-        from ingest.chain.rollups import rolled_up
-
-        yield from rolled_up(connection, path, limit)
-    else:
+    if not many(connection, "events", path, limit):
         yield from _by_transaction(connection, _EVENTS, path, "events")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ingest.chain.passages import Told, amount_of, chain_name, document, token_name
+from ingest.chain.passages import Told, amount_of, chain_name, document, many, one_by_one, token_name
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,6 +36,17 @@ _ROLLED = """
     FROM grouped AS g LEFT JOIN tokens AS k USING (chain, address)
 """
 """Sums are told where every value has at most 30 digits: exact, and not of unlimited approvals."""
+
+
+def told(connection: DuckDBPyConnection, path: str, limit: int) -> Iterator[Told]:
+    """The documents about the rows that came from one file or node, with their passages.
+
+    connection: as `Library.sql` gives it; limit: transactions that are told one by one, and the number of
+    documents that tell of more together.
+    """
+    yield from one_by_one(connection, path, limit)
+    if many(connection, "events", path, limit):
+        yield from rolled_up(connection, path, limit)
 
 
 def rolled_up(connection: DuckDBPyConnection, path: str, limit: int) -> Iterator[Told]:
