@@ -13,10 +13,11 @@ from agent.answers import Answer, Usage
 from agent.budget import Budget, count_tokens
 from agent.cite import cite
 from agent.extract import Quote
+from agent.onchain.answer import answered, completed
 from agent.pack import Packing, pack
 from agent.present import EXTRACTIVE, readable
 from index.errors import BudgetError, SettingsError
-from index.values import Filters, Hit, SourceRef
+from index.values import Filters, Hit, Kind, SourceRef
 
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""
@@ -55,14 +56,24 @@ def check(question: str) -> None:
 
 
 def ask(library: Library, question: str, budget: int, filters: Filters | None = None) -> Answer:
-    """The answer to a question, quoted from the library within `budget` tokens, or an honest refusal.
+    """The answer to a question without a chat model, within `budget` tokens, or an honest refusal.
 
+    It is computed where the question asks for rows of a chain's tables, else quoted from the library.
     Raises SettingsError for an empty question, BudgetError for one that does not fit, and what the library
     raises.
     """
     check(question)
-    asked_at, started = datetime.now(UTC), time.perf_counter()
     filters = filters or Filters()
+    computed = answered(library, question, budget, filters)
+    if computed is None:
+        return _quoted(library, question, budget, filters)
+    others = tuple(kind for kind in filters.kinds or Kind if kind is not Kind.EVENT)
+    elsewhere = replace(filters, kinds=others)
+    return completed(computed, question, lambda more: _quoted(library, more, budget, elsewhere))
+
+
+def _quoted(library: Library, question: str, budget: int, filters: Filters) -> Answer:
+    asked_at, started = datetime.now(UTC), time.perf_counter()
     plan = Budget.plan(question, min(budget, ENOUGH + count_tokens(question) * 5 // 4))
     hits = library.search(question, CANDIDATES, filters)
     packing = pack(hits, plan)

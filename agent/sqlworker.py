@@ -50,6 +50,8 @@ def checked(connection: DuckDBPyConnection, sql: str) -> None:
     """Raises Refused for anything but one SELECT over the library's views, as DuckDB's parser reads it."""
     import duckdb
 
+    if "\x00" in sql or any("\ud800" <= character <= "\udfff" for character in sql):
+        raise Refused("it holds characters that are no text")
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -208,7 +208,7 @@ def tools(desk: Desk) -> list[BaseTool]:
     """The tools that a model is offered for a question."""
     from langchain_core.tools import StructuredTool
 
-    offered = (
+    offered: tuple[tuple[Callable[..., Awaitable[str]], type[BaseModel], str, str], ...] = (
         (desk.search, Search, "search", "Search the library. Found passages are added to the evidence."),
         (desk.open, Open, "open", "Read what stands before and after a passage of the evidence."),
         (
