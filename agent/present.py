@@ -90,14 +90,20 @@ def citation_line(numbers: Sequence[int], source: SourceRef) -> str:
 
 
 def link(source: SourceRef) -> str:
-    """The address that opens at the quotation: GitHub at its lines, a PDF at its page, else the source."""
+    """The address that opens at the quotation: a file of a repository at its lines, a PDF at its page.
+
+    A file of a repository is shown as it was at the commit that it was read at.
+    """
     uri = one_line(source.uri).replace(" ", "%20")
+    if source.commit:
+        uri = re.sub(r"/blob/[^/]+/", f"/blob/{source.commit}/", uri, count=1)
     if source.page:
         return f"{uri}#page={source.page}"
     parts = urlsplit(uri)
-    if parts.hostname == "github.com" and "/blob/" in parts.path and source.line_start is not None:
+    if uri.startswith("http") and "/blob/" in parts.path and source.line_start is not None:
         plain = "?plain=1" if PurePosixPath(parts.path).suffix.lower() in _RENDERED else ""
-        last = f"-L{source.line_end}" if source.line_end != source.line_start else ""
+        mark = "-" if "/-/blob/" in parts.path else "-L"
+        last = f"{mark}{source.line_end}" if source.line_end != source.line_start else ""
         return f"{uri}{plain}#L{source.line_start}{last}"
     return uri
 

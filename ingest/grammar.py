@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -63,7 +64,9 @@ class Grammar:
 def _opened(grammar: Grammar) -> tuple[Parser, Query]:
     from tree_sitter import Language, Parser, Query
 
-    language: Language = Language(getattr(import_module(grammar.module), grammar.function)())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # some grammars give a pointer as a number
+        language: Language = Language(getattr(import_module(grammar.module), grammar.function)())
     return Parser(language), Query(language, grammar.outline)
 
 

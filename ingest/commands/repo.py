@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from index.errors import SourceError
 from index.settings import Settings
 from ingest.commands.running import fetcher, limits, progress, tell
 
@@ -42,6 +43,9 @@ def ingest_repo(
     settings: Settings = context.obj
     address = parse(target, ref)
     choice = Choice(tuple(include or ()), tuple(exclude or ()), history)
-    with progress() as bar, Library.writer(settings.library, settings.embedder) as writer:
-        report = RepositoryJob(writer, fetcher(settings), limits(settings), bar).run(address, choice)
+    try:
+        with progress() as bar, Library.writer(settings.library, settings.embedder) as writer:
+            report = RepositoryJob(writer, fetcher(settings), limits(settings), bar).run(address, choice)
+    except SourceError as error:
+        raise type(error)(f"{target}: {error}") from error
     tell(report)

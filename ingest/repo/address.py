@@ -11,7 +11,7 @@ from index.errors import SourceError
 
 HEAD = "HEAD"
 
-_SCP = re.compile(r"(?:([\w.-]+)@)?([\w.-]+):(?!//)(.+)")
+_SCP = re.compile(r"(?:([\w.-]+)@)?([\w.-]+):(?!//|:)([^\s:]+)")
 _LOCATION = re.compile(r"git\+(.+)@([^@#]+)(?:#(.*))?", re.DOTALL)
 _REF = re.compile(r"(?!-|.*\.\.|.*//)[^\s\x00-\x1f\x7f~^:?*\[\\@]+")
 _ALLOWED = "give an https or ssh address, or the path of a local repository"
@@ -62,11 +62,11 @@ def parse(target: str, ref: str | None = None) -> Address:
     named = ref or HEAD
     if not _REF.fullmatch(named):
         raise SourceError(f"{named!r} cannot be a ref; give a branch, a tag or a commit")
-    if Path(target).exists():
+    if target and Path(target).exists():
         folder = Path(target).resolve()
         return Address(folder.as_uri(), folder.name.removesuffix(".git") or "repository", None, named)
     if "://" not in target and not _SCP.fullmatch(target):
-        raise SourceError(f"there is no folder {target}; {_ALLOWED}")
+        raise SourceError(f"there is no folder {target!r}; {_ALLOWED}")
     return _remote(target, named)
 
 

@@ -126,7 +126,7 @@ class Git:
             found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         except SourceError:
             raise SourceError(
-                "has no commit yet"
+                "has no commit yet; make one, then try again"
                 if ref == "HEAD"
                 else f"has no ref {ref}; give a branch, a tag or a commit"
             ) from None
@@ -143,7 +143,7 @@ class Git:
         except SourceError as error:
             reason = "" if "not a git repository" in str(error) else f" ({error})"
             raise SourceError(
-                f"{folder} is no git repository{reason}; give one, or use `ingest papers`"
+                f"{folder} is no git repository{reason}; give one, or use `chaincite ingest papers`"
             ) from None
         place, prefix = out.decode().split("\n")[:2]
         if prefix:
