@@ -59,7 +59,7 @@ def log_to_stderr(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for loud in ("httpx", "httpcore", "aiohttp.access"):
+    for loud in ("httpx", "httpcore", "aiohttp.access", "faiss"):
         logging.getLogger(loud).setLevel(logging.WARNING)
 
 

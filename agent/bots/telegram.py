@@ -122,10 +122,10 @@ class Telegram:
             )
 
     async def _edit_file(self, chat: str, message: str, part: Part, file: File) -> object:
-        from telegram import InputFile, InputMediaDocument
+        from telegram import InputMediaDocument
 
-        body = InputFile(file.body.encode("utf-8", "backslashreplace"), filename=file.name)
-        media = InputMediaDocument(body, caption=part.markup, parse_mode="HTML")
+        body = file.body.encode("utf-8", "backslashreplace")
+        media = InputMediaDocument(body, caption=part.markup, parse_mode="HTML", filename=file.name)
         return await self.bot.edit_message_media(media, chat_id=chat, message_id=int(message))
 
     async def poll(self, desk: Desk, stopped: asyncio.Event) -> None:
