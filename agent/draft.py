@@ -83,15 +83,7 @@ def pieces(draft: str) -> list[Piece]:
         elif kind == "row":
             found.append(_piece(kind, text, prefix, number))
         else:
-            found += [
-                _piece(
-                    "lead" if kind == "prose" and part.rstrip().endswith((":", "：")) else kind,
-                    part,
-                    prefix,
-                    number,
-                )
-                for part in _sentences(text)
-            ]
+            found += [_piece(kind, part, prefix, number) for part in _sentences(text)]
     return _led(_joined(found))
 
 
@@ -207,6 +199,7 @@ def _piece(kind: PieceKind, text: str, prefix: str, block: int) -> Piece:
     bare = re.sub(r"\s+([.,;:!?。，])(?=\s|$)", r"\1", bare).strip()
     said = re.sub(r"`[^`]*`", "", bare)
     broken = bool(_INSIDE.search(text) or _LEFT_OVER.search(said)) or _is_cut(said)
+    kind = "lead" if kind == "prose" and bare.endswith((":", "：")) else kind
     return Piece(kind, bare, tuple(dict.fromkeys(cited)), prefix, block, broken)
 
 

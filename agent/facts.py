@@ -61,7 +61,7 @@ _MONTHS = {
     for name in names.split()
 }
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
-_DIGITS = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3}){2,}(?!\d)|\d+(?:_\d+)+|\d+"
+_DIGITS = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?:[ ]\d{3}){2,}(?!\d)|\d+(?:_\d+)+|\d+"
 _NUMBER = rf"(?:{_DIGITS})(?:\.\d+)?(?!\.?\d)"
 _EXPONENT = r"\(?-?\d{1,3}\)?(?![\d.]*\d)"
 _WORDY = rf"""

@@ -65,6 +65,8 @@ _BOUNDED = (
 _DENIES = frozenset(["reject", "forbid", "prohibit", "disallow", "prevent", "revert", "fail", "invalid"])
 """Verbs with which a source says no of all that stands in their clause."""
 
+_NAUGHT = re.compile(r"\b(?:are|is|were|was|has|have)\s+(?:0|zero)\s+[a-z]")
+
 _BREAK = re.compile(r"[.,;:!?()]|\b(?:but|however|unless|except|although|while|and|or|if|when|because|so)\b")
 _MODALS = {"must": 3, "shall": 3, "should": 2, "may": 1, "can": 1, "might": 1}
 _FILLER = frozenset(
@@ -131,8 +133,8 @@ def _polar(text: str, denies: frozenset[str] = frozenset()) -> tuple[frozenset[s
             before = before if roots else before[:-1]
             plain.update(roots[_SCOPE:])
         plain.update(before)
-        if denied := denies.intersection(before):
-            negated.update(set(before) - denied)
+        if denies and (_NAUGHT.search(clause) or denies.intersection(before)):
+            negated.update(set(before) - denies)
     return frozenset(plain), frozenset(negated)
 
 
@@ -166,6 +168,7 @@ def _roots(text: str) -> Iterator[str]:
 
 
 _IRREGULAR = {
+    "exceed": "exceed",
     "fell": "fall",
     "fallen": "fall",
     "rose": "rise",

@@ -154,6 +154,12 @@ def units_named(text: str) -> frozenset[tuple[str, Fraction]]:
     return frozenset(unit for unit in found if unit)
 
 
+def unit_words(text: str, unit: str) -> list[str]:
+    """The words of a text that name a unit of this dimension; none for that without a unit."""
+    words = re.findall(r"[^\W\d_]+", text) if unit else []
+    return [word for word in words if (found := _named(word)) and found[0] == unit]
+
+
 def attached(suffix: str) -> bool:
     """Whether letters right after digits are a unit or a scale, as in `12MB` and `5k`."""
     return suffix in ("k", "M", "bn", "mn") or _named(suffix) is not None

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent import extract
 from agent.cite import passage_at
@@ -34,16 +34,16 @@ _WINDOW = 4
 _LEAD = 300
 """Characters of the line above a list or table that count as part of each item and row."""
 
-_HALF, _NEARLY, _WHOLE, _SOME = 0.5, 0.8, 0.9, 4
+_HALF, _NEARLY, WHOLE, _SOME = 0.5, 0.8, 0.9, 4
 """The shares of a sentence's words in one span: from _HALF on it speaks of the same; from _NEARLY on none of
-its values may be another; from _WHOLE on all of at least _SOME words bind the values to it."""
+its values may be another; from WHOLE on all of at least _SOME words bind the values to it."""
 
 _MARK = "xqzjkv"
 """A word that no text has."""
 
 _VALUES: tuple[Kind, ...] = ("number", "date", "time", "address", "hash", "power", "ordinal", "designation")
 
-_ADDS = 0.12
+ADDS = 0.12
 """The share of a sentence that a further span must add, where it adds no fact."""
 
 
@@ -216,10 +216,10 @@ def displaced(text: str, content: Mapping[str, float], found: Support) -> str | 
         here = [fact for fact in ours if fact.kind == kind]
         there = [fact for fact in theirs if fact.kind == kind]
         strange = [fact for fact in here if not span.held.holds(fact)]
-        instead = [fact for fact in there if not said.holds(fact)]
+        instead = [fact for fact in there if not (said.holds(fact) or any(map(Held(fact.text).holds, here)))]
         if instead and (strange or len(here) >= len(there)):
             return f"where it says {(strange or here)[0].text}, the source says {instead[0].text}"
-        bound = share >= _WHOLE and len(words) >= _SOME
+        bound = share >= WHOLE and len(words) >= _SOME
         if strange and bound and not _said_alike(strange[0], shares, found):
             return f"its source does not say {strange[0].text} of this"
     return None
@@ -231,7 +231,20 @@ def _said_alike(fact: Fact, shares: Sequence[float], found: Support) -> bool:
     return any(share >= _HALF and span.held.holds(fact) for share, (_, span) in spans)
 
 
-def support(content: dict[str, float], facts: Sequence[Fact], sources: Sequence[Source]) -> Support:
+class Spelling(NamedTuple):
+    """The stems with which a sentence spells a fact: of its figures or name alone, and with its unit."""
+
+    bare: frozenset[str]
+    whole: frozenset[str]
+
+    def said_by(self, span: Span) -> frozenset[str]:
+        """The stems that a span which holds the fact in another spelling says all the same."""
+        return frozenset() if self.bare <= span.stems else self.whole
+
+
+def support(
+    content: Mapping[str, float], facts: Mapping[Fact, Spelling], sources: Sequence[Source]
+) -> Support:
     """Chooses spans greedily: each next one holds most facts not yet held, then most words not yet there.
 
     content: the sentence's stems with their weights.
@@ -254,13 +267,13 @@ def support(content: dict[str, float], facts: Sequence[Fact], sources: Sequence[
             for key, (_, span) in pool.items()
         }
         best = max(gain, key=lambda key: (gain[key][0] + gain[key][1], -len(pool[key][1].stems)))
-        if chosen and not gain[best][0] and gain[best][1] < _ADDS:
+        if chosen and not gain[best][0] and gain[best][1] < ADDS:
             break
         if sum(gain[best]) == 0:
             break
         number, span = pool.pop(best)
         chosen.append((number, span))
-        covered |= content.keys() & span.stems
+        covered |= content.keys() & span.stems.union(*(facts[fact].said_by(span) for fact in held[best]))
         left -= held[best]
     coverage = sum(content[word] for word in covered) / total if content else 1.0
     return Support(tuple(chosen), missing, coverage)

@@ -25,7 +25,8 @@ from agent.facts import Fact, facts, hides_a_number
 from agent.fold import is_foreign
 from agent.polarity import conflict
 from agent.present import one_line
-from agent.support import Corpus, Source, Span, Support, Weights, displaced, support
+from agent.quantities import Quantity, unit_words
+from agent.support import ADDS, WHOLE, Corpus, Source, Span, Spelling, Support, Weights, displaced, support
 
 COVERED, SHARED, CLOSE = 0.6, 0.35, 0.5
 """Coverage that is enough by itself, coverage that is needed at all, and the cosine that then is."""
@@ -67,8 +68,16 @@ class _Claim:
         self.piece, self.text, self.known, self._weights = piece, text, known, weights
 
     @cached_property
-    def facts(self) -> list[Fact]:
-        return facts(self.text)
+    def facts(self) -> dict[Fact, Spelling]:
+        found = facts(self.text)
+        units = [f.key.unit if isinstance(f.key, Quantity) else "" for f in found]
+        whole = [
+            " ".join([fact.text, *unit_words(self.text, unit)])
+            for fact, unit in zip(found, units, strict=True)
+        ]
+        stems = self._weights.stems_of([*(fact.text for fact in found), *whole])
+        spelled = map(Spelling, stems[: len(found)], stems[len(found) :])
+        return dict(zip(found, spelled, strict=True))
 
     @cached_property
     def content(self) -> dict[str, float]:
@@ -141,9 +150,11 @@ class Court:
         return ""
 
     def _tried(self, claim: _Claim) -> list[_Trial]:
-        """The claim against each source that it cites, then against all where none carries it alone."""
+        """The claim against each source that it cites, then against all where none carries all of it."""
         trials = [self._trial(claim, (number,)) for number in claim.known]
-        if len(claim.known) > 1 and not any(trial.stands for trial in trials):
+        if len(claim.known) > 1 and not any(
+            trial.stands and trial.found.coverage > WHOLE for trial in trials
+        ):
             trials.append(self._trial(claim, claim.known))
         return trials
 
@@ -198,11 +209,12 @@ class Court:
             trial.stands = closeness >= CLOSE
 
     def _verdict(self, claim: _Claim, trials: Sequence[_Trial]) -> Kept | Dropped:
-        """Keeps the sources that carry the claim alone, else those that do together, else finds another."""
+        """Keeps the sources that carry the claim alone, or more of it together, or finds another."""
         alone = [t for t in trials if t.stands and len(t.numbers) == 1]
         together = [t for t in trials if t.stands and len(t.numbers) > 1]
         cited = claim.piece.cited
-        if standing := alone or together:
+        most = max((t.found.coverage for t in alone), default=0.0)
+        if standing := [t for t in together if t.found.coverage >= most + ADDS] or alone or together:
             spans = tuple(dict.fromkeys(span for t in standing for span in t.found.spans))
             unused = [n for n in cited if n not in {number for number, _ in spans}]
             note = f"{_marks(unused)} did not carry it" if unused else ""
