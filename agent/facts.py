@@ -227,15 +227,21 @@ def _version(_groups: dict[str, str], written: str, _text: str, _match: re.Match
 def _power(groups: dict[str, str], written: str, text: str, match: re.Match[str]) -> Iterator[Fact]:
     exponent = int(groups.get("ten", groups.get("exponent", "0")).strip("()"))
     base = _number(groups.get("mantissa") or groups["base"])
-    if "ten" in groups or base == 10:
+    if not base:
+        yield Fact("name", written, written)
+    elif "ten" in groups or base == 10:
         mantissa = base if "ten" in groups else Fraction(1)
         yield from _quantity(mantissa * Fraction(10) ** exponent, written, text, match)
     else:
-        yield Fact("power", written, (base, exponent))
+        unit = quantity(Fraction(1), text, match.start(), match.end())[0].measure
+        yield Fact("power", written, (base, exponent, unit))
 
 
 def _scientific(groups: dict[str, str], written: str, text: str, match: re.Match[str]) -> Iterator[Fact]:
     number = _number(groups["coefficient"]) * Fraction(10) ** int(groups["tens"])
+    if not number:
+        yield Fact("name", written, written)
+        return
     yield from _quantity(-number if groups.get("sign2") == "-" else number, written, text, match)
 
 

@@ -128,6 +128,18 @@ def _held_key(fact: Fact, source: Held) -> bool:
     return fact.key in source.numeric.get(fact.kind, ())
 
 
+def _held_power(fact: Fact, source: Held) -> bool:
+    """Whether base and exponent stand there with the same unit, or with none beside a unit named elsewhere."""
+    assert isinstance(fact.key, tuple)  # noqa: S101
+    *power, unit = fact.key
+    units = {
+        held[2]
+        for held in source.numeric.get("power", ())
+        if isinstance(held, tuple) and [*held[:2]] == power
+    }
+    return bool(units) and (unit in units or not unit[0] or (("", 1) in units and unit in source.units))
+
+
 def _held_hash(fact: Fact, source: Held) -> bool:
     held = source.numeric.get("hash", set()) | source.numeric.get("address", set())
     if not isinstance(fact.key, tuple):
@@ -207,6 +219,6 @@ def _stands(name: str, text: str) -> bool:
 _TESTS: dict[Kind, Callable[[Fact, Held], bool]] = {
     "address": _held_hash, "hash": _held_hash, "designation": _held_key, "name": _held_name,
     "acronym": _held_acronym, "code": _held_code, "url": _held_url, "number": _held_number,
-    "power": _held_key, "ordinal": _held_ordinal, "date": _held_date, "time": _held_key,
+    "power": _held_power, "ordinal": _held_ordinal, "date": _held_date, "time": _held_key,
     "quotation": _held_quotation,
 }  # fmt: skip
