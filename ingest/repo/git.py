@@ -50,7 +50,7 @@ _FAULTS: Sequence[tuple[str, type[SourceError], str]] = (
      "there is no such repository; check the address"),
     ("couldn't find remote ref|not our ref|no such remote ref|unadvertised object", SourceError,
      "has no such ref; give a branch, a tag or a whole commit with --ref"),
-    ("redirect", SourceError, "has moved; give the address that it redirects to"),
+    ("redirect|error: 30[1278]", SourceError, "has moved; give the address that it redirects to"),
     ("Could not resolve|Failed to connect|Connection|timed out|unreachable|early EOF", Unreachable,
      "cannot be reached; check the address and the network"),
 )  # fmt: skip
