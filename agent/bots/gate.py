@@ -224,6 +224,8 @@ def _recovers(message: str, signed: bytes, address: str) -> bool:
     from eth_keys.exceptions import BadSignature
     from eth_utils.exceptions import ValidationError
 
+    if len(signed) != 65:
+        return False
     try:
         found = Account.recover_message(encode_defunct(text=message), signature=signed)
     except (BadSignature, ValidationError, ValueError):

@@ -4,8 +4,8 @@ with BotApi() as api:
     api.say("What is the base fee?", user=7)        # an update, delivered until its offset is confirmed
     api.messages                                      # what stands in the chats now
 
-Updates are redelivered at random: a fetch may give what was given before and not been confirmed, or a stale
-copy of what was confirmed. A text that Telegram would refuse is refused with Telegram's words, and noted in
+Updates are redelivered at random: some are given once more after they were confirmed.
+A text that Telegram would refuse is refused with Telegram's words, and noted in
 `faults`. `script` may answer a call before the API does.
 """
 
@@ -132,7 +132,7 @@ class Sent:
 
 
 class BotApi:
-    """The server. again: the chance that a fetch gives something that was given before."""
+    """The server. again: the chance that an update is given once more after it was confirmed."""
 
     def __init__(self, again: float = 0.0, seed: int = 0) -> None:
         self.messages: dict[tuple[int, int], Sent] = {}
@@ -142,7 +142,7 @@ class BotApi:
         self.script: Callable[[str, dict[str, Any]], Answer | None] = lambda _method, _call: None
         self.bare = False
         self._updates: dict[int, dict[str, Any]] = {}
-        self._confirmed: list[dict[str, Any]] = []
+        self._stale: list[dict[str, Any]] = []
         self._again = again
         self._random = random.Random(seed)
         self._numbers = 1000
@@ -216,7 +216,7 @@ class BotApi:
         return [sent for (place, _), sent in sorted(self.messages.items()) if place == chat]
 
     def wait(self, until: Callable[[], object], seconds: float = 60) -> None:
-        """Waits until something holds, looking after each call and now and then. Fails where it never does."""
+        """Waits until something holds, looking after each call and now and then. Fails where it does not."""
         end = time.monotonic() + seconds
         with self._changed:
             while not until():
@@ -270,15 +270,16 @@ class BotApi:
         offset = int(call.get("offset") or 0)
         with self._changed:
             for number in [number for number in self._updates if number < offset]:
-                self._confirmed.append(self._updates.pop(number))
+                confirmed = self._updates.pop(number)
+                if self.given[number] == 1 and self._random.random() < self._again:
+                    self._stale.append(confirmed)
             self._changed.wait_for(
                 lambda: self._updates or self._over, min(float(call.get("timeout") or 0), 5)
             )
             given = [self._updates[number] for number in sorted(self._updates)][
                 : int(call.get("limit") or 20)
             ]
-            stale = [one for one in self._confirmed[-50:] if self._random.random() < self._again / 5]
-            given = stale + given
+            given, self._stale = self._stale + given, []
             self.given.update(one["update_id"] for one in given)
             return given
 

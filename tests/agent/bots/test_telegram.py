@@ -424,7 +424,7 @@ def test_each_update_is_answered_once_through_kills_and_redelivery(own_library: 
         assert orphans <= KILLS * 4
         assert not api.faults
         assert max(api.given.values()) > 1
-        again = sum(api.given.values()) - UPDATES
+        again = sum(times > 1 for times in api.given.values())
         print(f"{UPDATES} updates, {KILLS} kills, {again} redelivered, {orphans} orphans")
     assert TOKEN not in (tmp_path / "log").read_text()
 
@@ -499,12 +499,20 @@ def test_a_void_token_ends_the_command_with_one_line(chaincite: Any, own_library
 _SHIM = """
 const T = require('telegram-test-api');
 const s = new (T.default || T)({port: +process.argv[2], host: '127.0.0.1'});
-const app = s.webServer;
-app.all('/bot:token/getMe', (q, r) => r.json({ok: true, result: {id: 123456789, is_bot: true, first_name: 'T',
-  username: 'the_bot'}}));
-const st = (app._router || app.router).stack; st.splice(2, 0, st.pop());
+const app = s.webServer, stack = (app._router || app.router).stack;
+const first = stack.findIndex(layer => layer.route);
+const route = (path, answer) => {
+  app.all('/bot:token/' + path, (q, r) => r.json({ok: true, result: answer(q)}));
+  stack.splice(first, 0, stack.pop());
+};
+route('getMe', () => ({id: 123456789, is_bot: true, first_name: 'T', username: 'the_bot'}));
+route('editMessageText', q => { s.editMessageText(q.body); return true; });
 const add = s.addBotMessage.bind(s);
-s.addBotMessage = (m, t) => { const r = add(m, t); return {...r, date: Math.floor(r.date / 1000)}; };
+s.addBotMessage = (m, t) => {
+  const r = add(m, t);
+  delete r.link_preview_options;
+  return {...r, date: Math.floor(r.date / 1000)};
+};
 s.start().then(() => console.log('up'));
 """
 
