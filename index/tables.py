@@ -75,6 +75,9 @@ PASSAGES = pa.schema(
     ]
 )
 
+COMPACTED = 64_000_000
+"""Bytes of a file that small ones are joined to."""
+
 _WITH_VECTOR = PASSAGES.append(pa.field("vector", pa.list_(pa.float32())))
 SCHEMAS = {"documents": DOCUMENTS, "passages": _WITH_VECTOR, **events.SCHEMAS}
 _STATISTICS = {"documents": "uri", "passages": "uri", "tokens": "chain"}
@@ -211,10 +214,21 @@ class Tables:
                 connection.register(name, self._dataset(name, version))
             return connection.execute(sql).fetchall()
 
-    def vacuum(self) -> None:
-        """Deletes from disk what no current row needs, older versions included."""
+    def compact(self) -> None:
+        """Joins the small files of each table to larger ones; the rows stay what they are."""
         for name in SCHEMAS:
-            self._table(name).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+            self._table(name).optimize.compact(target_size=COMPACTED)
+
+    def vacuum(self, kept: Sequence[Mapping[str, int]] = ()) -> None:
+        """Deletes from disk what neither current rows nor those of the versions kept need."""
+        for name in SCHEMAS:
+            versions = [some[name] for some in kept if name in some]
+            self._table(name).vacuum(
+                retention_hours=0,
+                dry_run=False,
+                enforce_retention_duration=False,
+                keep_versions=versions or None,
+            )
 
     def digests(self, versions: Mapping[str, int], known: Mapping[str, str]) -> dict[str, str]:
         """The sha256 of each data file of these versions by its path in the folder; `known` is not read."""

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,9 @@ ROOM = 3
 ROWS = 500_000
 """Rows of the chain that a writer gathers before it publishes them."""
 
+CROWD = 200
+"""Files that come to the tables before they are joined, and those of older generations deleted."""
+
 LEAST_ROOM = 1_000_000
 """Bytes that must be free for a writer to begin at all."""
 
@@ -64,6 +68,7 @@ class Writer:
         self._waiting = 0
         self._rows = 0
         self._indexed = 0
+        self._crowded = CROWD
         self.progress: Callable[[int], None] = lambda _: None
 
     @property
@@ -79,7 +84,8 @@ class Writer:
     def known(self) -> dict[str, tuple[Document, str]]:
         """The published documents by uri, each with the recipe it was made by."""
         catalogue = Catalogue(self._tables.documents(self.generation.tables["documents"]))
-        return {uri: (catalogue.document(uri), recipe) for uri, recipe in catalogue.recipes()}
+        recipes = (recipe for _, recipe in catalogue.recipes())
+        return {d.uri: (d, recipe) for d, recipe in zip(catalogue.documents(), recipes, strict=True)}
 
     def add(self, document: Document, passages: Sequence[Passage], recipe: str = "") -> None:
         """Adds a document, or replaces the one of the same uri.
@@ -212,8 +218,9 @@ class Writer:
     def _publish_rows(self) -> None:
         """Makes a generation of the tables as they stand; the indexes are those of the last one."""
         versions = self._tables.versions()
+        files = self._tables.digests(versions, self.generation.files)
         self._rows = 0
-        if versions == self.generation.tables:
+        if files == self.generation.files:
             return
         self._make_current(
             replace(
@@ -221,7 +228,7 @@ class Writer:
                 number=self.generation.number + 1,
                 created_at=datetime.now(UTC),
                 tables=versions,
-                files=self._tables.digests(versions, self.generation.files),
+                files=files,
                 counts=self._tables.counts(versions),
             )
         )
@@ -230,6 +237,20 @@ class Writer:
         self.generation = now
         generation.publish(self.folder, now)
         generation.sweep(self.folder)
+        if len(now.files) >= self._crowded:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Makes a generation of fewer files, for a library that is written to often, a little at a time."""
+        self._tables.compact()
+        versions = self._tables.versions()
+        files = self._tables.digests(versions, self.generation.files)
+        self._crowded = len(files) + CROWD
+        self._make_current(
+            replace(self.generation, number=self.generation.number + 1, tables=versions, files=files)
+        )
+        newest = islice(generation.all_readable(self.folder), generation.KEPT)
+        self._tables.vacuum([found.tables for found in newest])
 
     def close(self) -> None:
         """Frees what is held. What was not published is undone; its vectors stay in the cache."""
