@@ -84,7 +84,8 @@ def place(source: SourceRef) -> str:
 def citation_line(numbers: Sequence[int], source: SourceRef) -> str:
     """The line under an answer: place, commit, day of retrieval, and the start of the source's sha256."""
     marks = " ".join(f"[{number}]" for number in numbers)
-    commit = f", commit {source.commit[:7]}" if source.commit else ""
+    within = f" of {source.repository}" if source.repository else ""
+    commit = f", commit {source.commit[:7]}{within}" if source.commit else ""
     retrieved = f"{source.retrieved_at:%Y-%m-%d}"
     return clean(f"{marks} {place(source)}{commit}, retrieved {retrieved}, sha256 {source.sha256[:8]}…")
 

@@ -225,6 +225,13 @@ class SourceRef:
     log_index: int | None = None
     finality: Finality | None = None
 
+    @property
+    def repository(self) -> str | None:
+        """Where the repository of a file is cloned from; None for what is in none."""
+        if not self.location.startswith("git+"):
+            return None
+        return self.location.removeprefix("git+").partition("#")[0].rpartition("@")[0]
+
     @classmethod
     def of(cls, document: Document, passage: Passage) -> SourceRef:
         """The reference to a passage of a document."""

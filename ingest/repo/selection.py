@@ -42,6 +42,7 @@ _MADE = re.compile(
     rb"@generated\b|Code generated .{0,200}DO NOT EDIT|\bauto-?generated (?:file|by|from|with)\b",
     re.IGNORECASE,
 )
+_OTHER = "of other formats"
 _HEAD = 2048
 _LARGE_DATA = 32_768
 """Bytes from which JSON, YAML and the like hold data rather than words."""
@@ -54,15 +55,16 @@ _LONG_LINE = 400
 class Selection:
     """The rules for one repository.
 
-    include, exclude: patterns as in `.gitignore`; where there are any to include, only those are read. One
-    with a slash in it also brings what counts as hidden, vendored, generated or of another format.
+    include, exclude: patterns as in `.gitignore`; where there are any to include, only those are read, in
+    whatever format they are. One that names a folder, with a slash before its end, also brings what counts as
+    hidden, vendored, generated or minified.
     attributes: the texts of the repository's `.gitattributes`, by the folder each stands in.
     left_out: what was left out so far, by reason.
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._include, self._exclude = _globs(include), _globs(exclude)
-        self._wanted = _globs([pattern for pattern in include if "/" in pattern or "." in pattern])
+        self._wanted = _globs([pattern for pattern in include if "/" in pattern.rstrip("/")])
         self._attributes: list[tuple[str, str, GitIgnoreSpec]] = []
         self._any = bool(include)
         self.left_out: Counter[str] = Counter()
@@ -105,7 +107,8 @@ class Selection:
             return "excluded"
         if self._wanted.match_file(entry.path):
             return None
-        return self._attributed(entry.path) or _named(entry.path)
+        reason = self._attributed(entry.path) or _named(entry.path)
+        return None if self._any and reason == _OTHER else reason
 
     def _attributed(self, path: str) -> str | None:
         """What `.gitattributes` says of a file; the last line that speaks of it counts."""
@@ -131,12 +134,12 @@ def _named(path: str) -> str | None:
         return "vendored"
     if names & _GENERATED:
         return "generated"
-    return None if place.suffix.lower() in READ else "of other formats"
+    return None if place.suffix.lower() in READ else _OTHER
 
 
 def _unreadable(path: str, body: bytes) -> str | None:
     suffix = PurePosixPath(path).suffix.lower()
-    if b"\0" in body[:8192] and not body.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if suffix != ".pdf" and b"\0" in body[:8192] and not body.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "binary"
     if not body.strip():
         return "empty"

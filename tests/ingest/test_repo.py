@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.present import link
+from agent.present import citation_line, link
 from index import doctor
 from index.errors import Gone, SourceError, Unreachable
 from index.library import Library
@@ -104,6 +104,7 @@ def test_a_citation_is_repository_commit_path_and_lines(repo: Repo, library: Pat
         f"https://github.com/example/token/blob/{commit}/src/Token.sol#L{found.line_start}-L{found.line_end}"
     )
     assert link(found) == shown
+    assert f"commit {commit[:7]} of file://" in citation_line([1], found)
 
 
 def test_the_link_of_gitlab_opens_at_the_lines(repo: Repo, library: Path) -> None:
@@ -269,7 +270,13 @@ def test_what_people_did_not_write_is_left_out_and_counted(repo: Repo, library: 
 
 def test_an_include_with_a_folder_brings_what_is_left_out(repo: Repo, library: Path) -> None:
     repo.commit({"node_modules/dep/a.sol": "contract A {}\n", "node_modules/dep/b.js": "let b = 1;\n"})
-    assert counts(synced(library, repo.folder, Choice(include=("node_modules/**/*.sol",)))) == (1, 0, 0, 0)
+    assert counts(synced(library, repo.folder, Choice(include=("*.sol",)))) == (1, 0, 0, 0)
+    assert counts(synced(library, repo.folder, Choice(include=("node_modules/**/*.sol",)))) == (1, 0, 0, 1)
+
+
+def test_an_include_brings_files_of_other_formats(repo: Repo, library: Path) -> None:
+    repo.commit({"docs/page.html": "<html><body><p>Shares are rounded down.</p></body></html>"})
+    assert counts(synced(library, repo.folder, Choice(include=("*.html",)))) == (1, 0, 0, 0)
 
 
 def test_gitattributes_are_heeded() -> None:
