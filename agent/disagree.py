@@ -49,6 +49,6 @@ def _alike(one: str, other: str, said: Sequence[Fact], weights: Weights) -> bool
     for fact in said:
         one, other = one.replace(fact.text, " "), other.replace(fact.text, " ")
     here, there = weights.content(one), weights.content(other)
-    every = here | there
+    every = {**here, **there}
     shared = sum(every[stem] for stem in here.keys() & there.keys())
     return shared >= _ALIKE * (sum(every.values()) or 1.0)

@@ -129,7 +129,7 @@ def _held_key(fact: Fact, source: Held) -> bool:
 
 
 def _held_power(fact: Fact, source: Held) -> bool:
-    """Whether base and exponent stand there with the same unit, or with none beside a unit named elsewhere."""
+    """Whether the power stands there with the same unit, or with none while the unit is named elsewhere."""
     assert isinstance(fact.key, tuple)  # noqa: S101
     *power, unit = fact.key
     units = {

@@ -62,6 +62,12 @@ class Weights:
     def __init__(self, corpus: Corpus) -> None:
         self._corpus, self._size = corpus, corpus.size
         self._idf: dict[str, float] = {}
+        self._contents: dict[str, dict[str, float]] = {}
+
+    @cached_property
+    def _mark(self) -> str:
+        [stem] = self._corpus.stems(_MARK)
+        return stem
 
     def stems(self, text: str) -> frozenset[str]:
         """All stems of a text."""
@@ -71,19 +77,20 @@ class Weights:
         """The stems of each text, for which the library is asked once: a word of no text divides them."""
         if not texts:
             return []
-        [mark] = self._corpus.stems(_MARK)
         found: list[set[str]] = [set()]
         for stem in self._corpus.stems(f"\n{_MARK}\n".join(map(plain, texts))):
-            if stem == mark:
+            if stem == self._mark:
                 found.append(set())
             else:
                 found[-1].add(stem)
         return [frozenset(stems) for stems in found]
 
-    def content(self, text: str) -> dict[str, float]:
+    def content(self, text: str) -> Mapping[str, float]:
         """The stems that can tell texts apart, with their weights."""
-        stems = self._corpus.stems(" ".join(query_terms(plain(text))))
-        return {stem: self._weight(stem) for stem in stems}
+        if text not in self._contents:
+            stems = self._corpus.stems(" ".join(query_terms(plain(text))))
+            self._contents[text] = {stem: self._weight(stem) for stem in stems}
+        return self._contents[text]
 
     def _weight(self, stem: str) -> float:
         if stem not in self._idf:

@@ -6,7 +6,9 @@ words cover it (`COVERED`), or enough of them do and its meaning is close (`CLOS
 passages found for the same questions, over proposals and papers. Of the pairs whose facts hold, true ones
 have a coverage of 0.52 or more in 19 of 20 (median 0.83) and a cosine of 0.33 or more (median 0.62); without
 regard to facts, passages of other documents stay below a coverage of 0.39 in 49 of 50, and below a cosine of
-0.51 in 19 of 20.
+0.51 in 19 of 20. Of 107 sentences of short answers that people wrote, 74 stand against the passages alone that
+they were written from (most others sum up, compute, or say what stands elsewhere), and 6 of 444 against
+passages of other documents, which say the same.
 
 A sentence in another language shares few words with its source. It needs its facts and `CLOSE`, which the
 default embedding model, made for English, seldom grants without names in common; a judge does better there.
@@ -80,7 +82,7 @@ class _Claim:
         return dict(zip(found, spelled, strict=True))
 
     @cached_property
-    def content(self) -> dict[str, float]:
+    def content(self) -> Mapping[str, float]:
         return self._weights.content(self.text)
 
     @cached_property
