@@ -164,10 +164,7 @@ class _Reader:
                 yield self._block(tuple(self._row or ()))
                 self._row, self._near = None, True
             elif token.type in ("fence", "code_block") and token.content.strip():
-                language = (token.info.split() or [""])[0]
-                yield replace(
-                    self._block((Span(token.content.rstrip("\n"), "code"),)), kind="code", language=language
-                )
+                yield from self._code(token)
             elif token.type in ("html_block", "hr"):
                 yield self._block((Span(token.content.rstrip("\n") or "———"),))
             else:
@@ -178,6 +175,13 @@ class _Reader:
         near, self._near = self._near, False
         spans = (Span(mark), *spans) if mark else spans
         return Block(spans, "quote" if self._quotes else "text", gap="\n" if near else "\n\n")
+
+    def _code(self, token: Token) -> Iterator[Block]:
+        if self._mark:
+            yield self._block(())
+            self._near = True
+        block = self._block((Span(token.content.rstrip("\n"), "code"),))
+        yield replace(block, kind="code", language=(token.info.split() or [""])[0])
 
     def _layout(self, token: Token) -> None:
         kind, opens = token.type.removesuffix("_open").removesuffix("_close"), token.nesting == 1

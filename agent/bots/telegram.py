@@ -160,6 +160,8 @@ class Telegram:
                     await asyncio.wait_for(stopped.wait(), wait)
                 continue
             for update in updates:
+                if stopped.is_set():
+                    break
                 await self.take(update, desk)
                 offset = update.update_id + 1
         await self._confirm(offset)

@@ -16,7 +16,7 @@ from agent.bots.messages import Block, Format, Part, Span, Text, harmless, plain
 from tests.agent.bots.generated import ANSWERS, TEXTS, answer_of, discord_reading
 from tests.agent.bots.telegram_double import faults_of
 
-HOW_MANY = int(os.environ.get("CHAINCITE_TEST_ANSWERS", "150"))
+HOW_MANY = int(os.environ.get("CHAINCITE_TEST_ANSWERS", "100"))
 FORMATS: list[type[TelegramHtml] | type[DiscordMarkdown]] = [TelegramHtml, DiscordMarkdown]
 
 
@@ -190,6 +190,15 @@ def test_the_layout_of_markdown_is_kept_in_words() -> None:
     )
     assert reading(text) == "Head\n\n1. one\n2. two\n   • deep\n\nsaid\n\na | b\nc | d"
     assert [block.kind for block in text if block.kind != "text"] == ["quote"]
+
+
+def test_code_in_a_list_holds_nothing_but_the_code() -> None:
+    text = render.markdown("1. ```\n   x = 1\n   ```\n2. two", {})
+    assert [(block.kind, "".join(span.text for span in block.spans)) for block in text] == [
+        ("text", "1. "),
+        ("code", "x = 1"),
+        ("text", "2. two"),
+    ]
 
 
 def test_secrets_are_masked_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -559,6 +559,6 @@ async def _emulated(url: str, library: Path, log: Path) -> None:
 
 
 async def _until(texts: Callable[[], Awaitable[list[str]]], log: Path) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not any("[1]" in text for text in await texts()):
             await asyncio.sleep(0.2)
