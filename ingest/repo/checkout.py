@@ -7,9 +7,9 @@ in one go. Nothing stays on the disk.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,13 +24,18 @@ _TIP = "refs/chaincite/tip"
 
 @dataclass(frozen=True)
 class Checkout:
-    """A commit. remote: the configuration that reaches its origin, None where all its objects are here."""
+    """A commit.
+
+    remote: the configuration that reaches its origin, None where all its objects are here; here: the objects
+    that were downloaded so far.
+    """
 
     address: Address
     commit: str
     git: Git
     limits: Limits
     remote: dict[str, str] | None = None
+    here: set[str] = field(default_factory=set)
 
     def entries(self, path: str | None = None) -> Iterator[Entry]:
         """As `Git.entries`."""
@@ -39,7 +44,7 @@ class Checkout:
     def read(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Each object and its bytes, None for one over the limit. Raises SourceError when all are over it."""
         wanted = list(dict.fromkeys(oids))
-        self._fetch(wanted)
+        self.fetch(wanted)
         sizes = self.git.sizes(wanted)
         small = [oid for oid in wanted if sizes.get(oid, 0) <= self.limits.repo_file_bytes]
         total = sum(sizes.get(oid, 0) for oid in small)
@@ -51,15 +56,17 @@ class Checkout:
         yield from ((oid, None) for oid in wanted if sizes.get(oid, 0) > self.limits.repo_file_bytes)
         yield from zip(small, self.git.blobs(small), strict=True)
 
-    def _fetch(self, oids: Sequence[str]) -> None:
+    def fetch(self, oids: Iterable[str]) -> None:
         """Downloads objects, all at once, as git itself does for those that a partial clone lacks."""
-        if self.remote is None or not oids:
+        missing = [] if self.remote is None else [oid for oid in oids if oid not in self.here]
+        if self.remote is None or not missing:
             return
+        self.here.update(missing)
         self.git.download(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
             "--filter=blob:none", "--stdin", "origin",
             config={**self.remote, "fetch.negotiationAlgorithm": "noop"},
-            given="".join(f"{oid}\n" for oid in oids).encode(),
+            given="".join(f"{oid}\n" for oid in missing).encode(),
         )  # fmt: skip
 
 

@@ -123,8 +123,8 @@ class _Sync:
         chosen = self._selection.of(entries)
         fresh = [entry for entry in chosen if not self._is_held(entry)]
         self.total = len(fresh) + self._choice.history
-        yield from self._files(fresh, chosen, licence)
         yield from self._commits()
+        yield from self._files(fresh, chosen, licence)
         self.gone = set(self._held) - self._there
         self._tell_left_out()
 
@@ -154,24 +154,34 @@ class _Sync:
     def _files(
         self, fresh: Sequence[Entry], chosen: Sequence[Entry], licence: str | None
     ) -> Iterator[tuple[Reading, str]]:
+        """What is in files. Solidity is held in memory for what it imports, other files go by."""
         solidity = {entry.path: entry.oid for entry in chosen if entry.path.endswith(".sol")}
         imported = solidity if any(entry.path in solidity for entry in fresh) else {}
-        bodies = dict(self._checkout.read([*(entry.oid for entry in fresh), *imported.values()]))
-        declarations = Declarations(imported, bodies.get)
+        paths: dict[str, list[str]] = {}
         for entry in fresh:
-            body = bodies[entry.oid]
-            if body is None:
-                self._selection.left_out["huge"] += 1
-            elif self._selection.readable(entry.path, body):
-                types = declarations.types(entry.path, body) if entry.path in imported else NO_TYPES
-                try:
-                    reading = self._read(entry, body, types, licence)
-                except SourceError as error:
-                    self.problems.append(Problem(entry.path, str(error)))
-                    self._there.add(self._address.uri(entry.path))
-                    continue
-                self.notes += [Problem(entry.path, warning) for warning in reading.warnings]
-                yield self._counted(reading), self._recipe
+            paths.setdefault(entry.oid, []).append(entry.path)
+        self._checkout.fetch([*paths, *imported.values()])
+        declarations = Declarations(imported, dict(self._checkout.read(imported.values())).get)
+        for oid, body in self._checkout.read(paths):
+            for path in paths[oid]:
+                if body is None:
+                    self._selection.left_out["huge"] += 1
+                elif self._selection.readable(path, body):
+                    types = declarations.types(path, body) if path in imported else NO_TYPES
+                    yield from self._reading(Entry(path, "blob", oid), body, types, licence)
+
+    def _reading(
+        self, entry: Entry, body: bytes, types: Mapping[str, str], licence: str | None
+    ) -> Iterator[tuple[Reading, str]]:
+        """The reading of a file, with its recipe; where it cannot be read, what the library holds stays."""
+        try:
+            reading = self._read(entry, body, types, licence)
+        except SourceError as error:
+            self.problems.append(Problem(entry.path, str(error)))
+            self._there.add(self._address.uri(entry.path))
+            return
+        self.notes += [Problem(entry.path, warning) for warning in reading.warnings]
+        yield self._counted(reading), self._recipe
 
     def _read(self, entry: Entry, body: bytes, types: Mapping[str, str], licence: str | None) -> Reading:
         source = Source(

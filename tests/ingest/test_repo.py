@@ -183,6 +183,7 @@ def test_a_deleted_file_is_gone_at_the_next_search(repo: Repo, library: Path) ->
     assert list(doctor.faults(library)) == []
 
 
+@pytest.mark.slow
 def test_after_any_commits_the_library_is_that_of_the_last_one(
     repo: Repo, library: Path, tmp_path: Path
 ) -> None:
@@ -209,6 +210,25 @@ def test_after_any_commits_the_library_is_that_of_the_last_one(
     texts = [passage.indexed_text for d in made.documents() for passage in made.passages(d.uri)]
     assert np.isfinite(made.embed(texts)).all()
     assert list(doctor.faults(library)) == []
+
+
+def test_equal_files_are_two_documents(repo: Repo, library: Path) -> None:
+    repo.commit({"copy/Token.sol": TOKEN})
+    report = synced(library, repo.folder)
+    assert counts(report) == (4, 0, 0, 0)
+    assert report.embedded < report.passages
+    repo.commit({"copy/Token.sol": None})
+    assert counts(synced(library, repo.folder)) == (0, 0, 3, 1)
+    assert Library(library).search(TOPIC, k=1)[0].document.title == "src/Token.sol"
+
+
+def test_a_file_that_cannot_be_read_is_skipped_and_its_last_form_stays(repo: Repo, library: Path) -> None:
+    synced(library, repo.folder)
+    repo.commit({"tools/run.py": bytes(range(1, 32)) * 40, "new.py": "a = 1\n"})
+    report = synced(library, repo.folder)
+    assert counts(report) == (1, 0, 2, 0)
+    assert [(problem.what, problem.why[:9]) for problem in report.skipped] == [("tools/run.py", "is binary")]
+    assert "tools/run.py" in {document.title for document in Library(library).documents()}
 
 
 def test_refs_stand_beside_each_other(repo: Repo, library: Path) -> None:
