@@ -6,7 +6,7 @@ words cover it (`COVERED`), or enough of them do and its meaning is close (`CLOS
 passages found for the same questions, over proposals and papers. Of the pairs whose facts hold, true ones
 have a coverage of 0.52 or more in 19 of 20 (median 0.83) and a cosine of 0.33 or more (median 0.62); without
 regard to facts, passages of other documents stay below a coverage of 0.39 in 49 of 50, and below a cosine of
-0.51 in 19 of 20. Of 107 sentences of short answers that people wrote, 74 stand against the passages alone that
+0.51 in 19 of 20. Of 107 sentences of short answers by people, 74 stand against the passages alone that
 they were written from (most others sum up, compute, or say what stands elsewhere), and 6 of 444 against
 passages of other documents, which say the same.
 

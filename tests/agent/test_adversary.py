@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -43,7 +44,7 @@ class True_:  # noqa: N801
 
 
 @pytest.fixture(scope="module")
-def corpus(sample_library) -> Library:
+def corpus(sample_library: Path) -> Library:
     return Library(sample_library)
 
 
@@ -57,7 +58,7 @@ def sections_of(library: Library) -> dict[int, Section]:
 
 
 @pytest.fixture(scope="module")
-def sections(corpus) -> dict[int, Section]:
+def sections(corpus: Library) -> dict[int, Section]:
     return sections_of(corpus)
 
 
@@ -326,7 +327,7 @@ def joined_texts(library: Library) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def joined(corpus) -> dict[str, str]:
+def joined(corpus: Library) -> dict[str, str]:
     return joined_texts(corpus)
 
 
@@ -343,7 +344,9 @@ def spoilt_cases(true: list[True_], seed: int) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_that_a_lying_model_invents_is_shown(corpus, sections, joined, seed):
+def test_nothing_that_a_lying_model_invents_is_shown(
+    corpus: Library, sections: dict[int, Section], joined: dict[str, str], seed: int
+) -> None:
     true = true_sentences(sections)
     known = "\n".join(joined.values())
     shown = []
@@ -355,7 +358,9 @@ def test_nothing_that_a_lying_model_invents_is_shown(corpus, sections, joined, s
     assert not shown
 
 
-def test_true_sentences_survive_light_rephrasing(corpus, sections, joined):
+def test_true_sentences_survive_light_rephrasing(
+    corpus: Library, sections: dict[int, Section], joined: dict[str, str]
+) -> None:
     rng = random.Random(7)
     tried, lost = 0, []
     for true in true_sentences(sections):
@@ -375,7 +380,9 @@ def test_true_sentences_survive_light_rephrasing(corpus, sections, joined):
     deadline=None,
 )
 @given(data=st.data())
-def test_any_draft_comes_out_cited_and_held(data, corpus, sections, joined):
+def test_any_draft_comes_out_cited_and_held(
+    data: st.DataObject, corpus: Library, sections: dict[int, Section], joined: dict[str, str]
+) -> None:
     words = [true.text for true in true_sentences(sections)]
     part = st.one_of(
         st.sampled_from(words),
