@@ -93,16 +93,21 @@ def citation_line(numbers: Sequence[int], source: SourceRef) -> str:
 def link(source: SourceRef) -> str:
     """The address that opens at the quotation: a file of a repository at its lines, a PDF at its page.
 
-    A file of a repository is shown as it was at the commit that it was read at.
+    A file of a repository is shown as it was at the commit that it was read at, one of a local repository as
+    it is now.
     """
     uri = one_line(source.uri).replace(" ", "%20")
-    if source.commit:
+    local = uri.startswith("git+file:")
+    if local:
+        uri = re.sub(r"git\+(file:.*)@[^@#]+#", r"\1/", uri)
+    elif source.commit:
         uri = re.sub(r"/blob/[^/]+/", f"/blob/{source.commit}/", uri, count=1)
     if source.page:
         return f"{uri}#page={source.page}"
     parts = urlsplit(uri)
-    if uri.startswith("http") and "/blob/" in parts.path and source.line_start is not None:
-        plain = "?plain=1" if PurePosixPath(parts.path).suffix.lower() in _RENDERED else ""
+    lined = parts.scheme == "file" if local else uri.startswith("http") and "/blob/" in parts.path
+    if lined and source.line_start is not None:
+        plain = "?plain=1" if not local and PurePosixPath(parts.path).suffix.lower() in _RENDERED else ""
         mark = "-" if "/-/blob/" in parts.path else "-L"
         last = f"{mark}{source.line_end}" if source.line_end != source.line_start else ""
         return f"{uri}{plain}#L{source.line_start}{last}"

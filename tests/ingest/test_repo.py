@@ -116,6 +116,13 @@ def test_the_link_of_gitlab_opens_at_the_lines(repo: Repo, library: Path) -> Non
     assert link(found) == f"https://gitlab.com/group/sub/token/-/blob/{place}"
 
 
+def test_the_link_of_a_local_repository_is_the_file(repo: Repo, library: Path) -> None:
+    synced(library, repo.folder)
+    found = reference(library, "src/Token.sol", "function transfer")
+    assert link(found) == f"{(repo.folder / 'src/Token.sol').as_uri()}#L{found.line_start}-L{found.line_end}"
+    assert found.repository == repo.folder.as_uri()
+
+
 def test_passages_are_the_text_and_know_where_they_stand(repo: Repo, library: Path) -> None:
     synced(library, repo.folder)
     opened = Library(library)
