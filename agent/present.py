@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.sentences import Unit
-from index.values import Hit, SourceRef
+from index.values import Hit, Kind, SourceRef
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +73,8 @@ def place(source: SourceRef) -> str:
 
     Such as `EIP-1559 § Specification, lines 120–141`.
     """
-    heading = f" § {source.heading[-1]}" if source.heading and source.heading[-1] != source.title else ""
+    path = source.heading if source.kind is Kind.FORUM else source.heading[-1:]
+    heading = f" § {' › '.join(path)}" if path and path[-1] != source.title else ""
     where = f", page {source.page}" if source.page else ""
     if source.line_start is not None and not source.page:
         one = source.line_start == source.line_end
@@ -91,7 +92,7 @@ def citation_line(numbers: Sequence[int], source: SourceRef) -> str:
 
 
 def link(source: SourceRef) -> str:
-    """The address that opens at the quotation: a file of a repository at its lines, a PDF at its page.
+    """The address that opens at the quotation: a file at its lines, a PDF at its page, a post.
 
     A file of a repository is shown as it was at the commit that it was read at, one of a local repository as
     it is now.
@@ -104,6 +105,8 @@ def link(source: SourceRef) -> str:
         uri = re.sub(r"/blob/[^/]+/", f"/blob/{source.commit}/", uri, count=1)
     if source.page:
         return f"{uri}#page={source.page}"
+    if source.kind is Kind.FORUM and (post := re.search(r", #(\d+)$", "".join(source.heading[:1]))):
+        return f"{uri}/{post[1]}"
     parts = urlsplit(uri)
     lined = parts.scheme == "file" if local else uri.startswith("http") and "/blob/" in parts.path
     if lined and source.line_start is not None:

@@ -198,8 +198,10 @@ def _sections(reading: Reading) -> Iterator[_Section]:
 
 
 def _marks(reading: Reading) -> list[tuple[int, Block | None]]:
-    """Where blocks begin, and (as None) where a page or what follows the preamble does."""
+    """Where blocks begin, and (as None) where a page, what follows the preamble, or a forum's post does."""
     borders = set(reading.pages)
+    if reading.document.kind is Kind.FORUM:
+        borders |= {block.start for block in reading.blocks if block.level == 1}
     for block, after in pairwise(reading.blocks):
         if block.kind == "preamble":
             borders.add(after.start)

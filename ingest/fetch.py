@@ -219,6 +219,8 @@ def refusal(response: httpx.Response) -> SourceError:
         after = _seconds(response.headers.get("Retry-After", ""))
         message = f"{said}; try again later"
         return Unreachable(message) if after is None else Busy(message, after)
+    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return SourceError(f"{said}: it is not open to everybody; save what you may read, and give the file")
     absent = response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
     return (Gone if absent else SourceError)(f"{said}; check the address")
 

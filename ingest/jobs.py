@@ -15,6 +15,8 @@ from index.writer import Writer
 from ingest import readers
 from ingest.chunk import Chunker
 from ingest.fetch import Fetcher
+from ingest.posts import LOCATION as TOPIC
+from ingest.posts import reread as reread_topic
 from ingest.repo.reread import reread as reread_file
 from ingest.sources import Facts, Found, Limits, Problem, Source, load
 
@@ -146,6 +148,8 @@ def reread(ref: SourceRef, fetcher: Fetcher, limits: Limits = Limits()) -> Readi
     """
     if ref.location.startswith("git+"):
         return reread_file(ref, fetcher, limits)
+    if ref.location.startswith(TOPIC):
+        return reread_topic(ref, fetcher, limits)
     source = Source(location=ref.location, path=ref.path, uri=ref.uri, stated=Facts(kind=ref.kind))
     try:
         fetched = load(source, fetcher, limits=limits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ingest.commands import chain, papers, repo, upkeep
+from ingest.commands import chain, forum, papers, repo, upkeep
 from ingest.commands.node import rereading
 
 __all__ = ["commands", "rereading"]
@@ -13,7 +13,7 @@ commands = typer.Typer()
 ingest = typer.Typer(
     no_args_is_help=True, help="Read sources into the library; only what changed costs anything."
 )
-for part in (papers, repo, chain):
+for part in (papers, repo, forum, chain):
     ingest.add_typer(part.commands)
 commands.add_typer(ingest, name="ingest")
 commands.add_typer(upkeep.commands)
