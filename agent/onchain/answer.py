@@ -194,6 +194,7 @@ def _known(connection: DuckDBPyConnection) -> Known | None:
             connection, "SELECT DISTINCT address FROM events WHERE event IN ('Transfer', 'Approval')"
         ),
         events=_column(connection, "SELECT DISTINCT event FROM events WHERE event IS NOT NULL"),
+        declared=_column(connection, "SELECT DISTINCT declared_in FROM events WHERE event IS NOT NULL"),
     )
 
 

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 Aggregate = Literal[
-    "count", "distinct", "sum", "max", "min", "average", "first", "last", "list", "net", "swap"
+    "count",
+    "distinct",
+    "sum",
+    "max",
+    "min",
+    "average",
+    "median",
+    "change",
+    "first",
+    "last",
+    "list",
+    "net",
+    "swap",
 ]
 
 
@@ -16,7 +28,7 @@ class Known:
     """What a library holds that a question may name.
 
     first, last: its blocks; symbols: addresses of tokens by symbol; tokens: those that were transferred;
-    events: names of decoded events.
+    events: names of decoded events; declared: standards and protocols that declare them.
     """
 
     chain: str
@@ -25,6 +37,7 @@ class Known:
     symbols: Mapping[str, tuple[str, ...]]
     tokens: frozenset[str]
     events: frozenset[str]
+    declared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +64,7 @@ class Asked:
     """One thing that a question asks for.
 
     subject: a key of `compose.SUBJECTS`; group: the column whose values are compared or counted apart;
-    top: how many of the best rows; within: the period in words; anchored: the question names blocks, hashes
+    top: how many of the best rows; share: whether a percentage is wanted; within: the period in words; anchored: the question names blocks, hashes
     or addresses; unread: words that the grammar does not know.
     """
 
@@ -66,6 +79,7 @@ class Asked:
     transaction: str | None = None
     anchored: bool = False
     unread: tuple[str, ...] = ()
+    share: bool = False
 
 
 @dataclass(frozen=True, slots=True)

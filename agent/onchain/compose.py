@@ -56,6 +56,9 @@ _BLOCKS = """
 _IN_BLOCK = "block_number, transaction_index"
 _IN_LOGS = "block_number, log_index"
 
+TOKEN_COLUMNS: Mapping[str, str] = {"transfers": "token_address", "approvals": "address", "logs": "address"}
+"""Where the token of a row stands."""
+
 SUBJECTS: Mapping[str, Subject] = {
     "transactions": Subject(
         "transaction",
@@ -97,8 +100,8 @@ def _from(asked: Asked, wide: bool = False) -> str:
 
 def counting(asked: Asked) -> str:
     """Counts the rows, and those of the whole period."""
-    everything = f"(SELECT count(*) {_from(asked, wide=True)})"  # noqa: S608
-    return f"SELECT (SELECT count(*) {_from(asked)}) AS found, {everything} AS of_all"  # noqa: S608
+    everything = f"(SELECT count(*) {_from(asked, wide=True)})"
+    return f"SELECT (SELECT count(*) {_from(asked)}) AS found, {everything} AS of_all"
 
 
 def by_block(asked: Asked) -> str:
@@ -108,15 +111,34 @@ def by_block(asked: Asked) -> str:
 
 def distinct(asked: Asked) -> str:
     """Counts the values of a column."""
-    return f"SELECT count(DISTINCT {asked.group}) AS found, count(*) AS rows {_from(asked)}"  # noqa: S608
+    return f"SELECT count(DISTINCT {asked.group}) AS found, count(*) AS rows {_from(asked)}"
 
 
 def adding(asked: Asked, measure: Measure) -> str:
     """Adds a column up, by token where rows are of several."""
-    token = ", any_value(symbol) AS symbol, any_value(decimals) AS decimals, token_address"
-    token = token if asked.subject == "transfers" else ""
-    grouped = "GROUP BY token_address ORDER BY rows DESC, token_address" if token else ""
-    return f"SELECT sum({measure.column}) AS total, count({measure.column}) AS rows{token} {_from(asked)} {grouped}"  # noqa: S608
+    column = TOKEN_COLUMNS.get(asked.subject)
+    named = (
+        f", any_value(symbol) AS symbol, any_value(decimals) AS decimals, {column} AS token_address"
+        if column
+        else ""
+    )
+    grouped = f"GROUP BY {column} ORDER BY rows DESC, {column}" if column else ""
+    return f"SELECT sum({measure.column}) AS total, count({measure.column}) AS rows{named} {_from(asked)} {grouped}"
+
+
+def middle(asked: Asked, measure: Measure) -> str:
+    """The sum and number of the one or two values in the middle, and how many there are in all."""
+    columns = (
+        f"symbol, decimals, {TOKEN_COLUMNS[asked.subject]} AS token_address"
+        if asked.subject in TOKEN_COLUMNS
+        else "0 AS decimals"
+    )
+    return (
+        f"SELECT sum(v) AS total, count(*) AS rows, any_value(found) AS found, any_value(COLUMNS(* EXCLUDE (v, place, found)))"
+        f" FROM (SELECT {measure.column} AS v, row_number() OVER (ORDER BY {measure.column}) AS place,"
+        f" count(*) OVER () AS found, {columns} {_from(asked)} AND {measure.column} IS NOT NULL)"
+        " WHERE place IN ((found + 1) // 2, (found + 2) // 2)"
+    )
 
 
 def ranking(asked: Asked, measure: Measure) -> str:
@@ -140,12 +162,14 @@ def listing(asked: Asked, limit: int) -> str:
 def grouping(asked: Asked, limit: int) -> str:
     """The values of a column with most rows, or with the greatest sum of a measure; ties in their order."""
     value = f"sum({asked.measure.column})" if asked.measure else "count(*)"
+    column = TOKEN_COLUMNS.get(asked.subject)
     symbol = (
-        ", any_value(symbol) AS symbol" if asked.group in ("token_address", "address", "to_address") else ""
+        ", any_value(symbol) AS symbol" if asked.group in (column, "to_address" if not column else "") else ""
     )
+    unit = f", any_value(symbol) AS unit, any_value(decimals) AS decimals, count(DISTINCT {column}) AS tokens"
     falling = "ASC" if asked.aggregate == "min" else "DESC"
     return (
-        f"SELECT {asked.group} AS named, {value} AS amount, count(*) AS rows{symbol} {_from(asked)}"
+        f"SELECT {asked.group} AS named, {value} AS amount, count(*) AS rows{symbol}{unit if column else ''} {_from(asked)}"
         f" AND {asked.group} IS NOT NULL GROUP BY {asked.group} ORDER BY amount {falling}, named LIMIT {limit}"
     )
 

@@ -12,9 +12,11 @@ from agent.onchain.asked import Condition, Known
 
 _NUMBER = r"(\d{1,3}(?:[,_]\d{3})+|\d+)"
 _BLOCKS = re.compile(
-    rf"\bblocks?\s+(?:number\s+|no\.?\s*|#)?{_NUMBER}(?:\s*(-|–|—|to|through|until|and|,|or|&)\s*(?:block\s+)?{_NUMBER})?",
+    rf"\bblocks?\s+(?:numbers?\s+|no\.?\s*|#)?{_NUMBER}"
+    rf"((?:\s*(?:-|–|—|to|through|until|and|,|or|&)(?:\s+and)?\s*(?:block\s+)?{_NUMBER}\b)*)",
     re.IGNORECASE,
 )
+_SPAN = re.compile(r"-|–|—|\b(?:to|through|until)\b", re.IGNORECASE)
 _HEX = re.compile(r"\b0x[0-9a-fA-F]+\b")
 _DAY = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _AMOUNT = re.compile(
@@ -31,12 +33,13 @@ ETHER = re.compile(r"\b(?:ETH|Ether|ether|eth)\b")
 class Named:
     """The things that a question names, and the question without them.
 
-    blocks: first and last; spelled: the block numbers as written; hashes: of 32 bytes; tokens: symbol and
+    blocks: first and last; apart: each number; spanned: those between are meant too; hashes: of 32 bytes; tokens: symbol and
     addresses; amounts: comparison, number and unit. rest: the text, each of these replaced by a mark.
     """
 
     blocks: tuple[int, int] | None
     apart: tuple[int, ...]
+    spanned: bool
     days: tuple[date, date] | None
     hashes: tuple[str, ...]
     addresses: tuple[str, ...]
@@ -53,12 +56,22 @@ class Named:
 
 def named(question: str, known: Known) -> Named:
     """Finds what a question names."""
-    spans = [
-        (_number(one[1]), _number(one[3]) if one[3] else None, one[2]) for one in _BLOCKS.finditer(question)
-    ]
+    numbers: list[int] = []
+    spanned = False
+    for one in _BLOCKS.finditer(question):
+        numbers += [_number(one[1]), *(_number(found[0]) for found in re.finditer(_NUMBER, one[2]))]
+        spanned = spanned or bool(_SPAN.search(one[2]))
     rest = _BLOCKS.sub(" BLOCKS ", question)
     days = [date(int(y), int(m), int(d)) for y, m, d in _DAY.findall(rest) if _is_day(y, m, d)]
     rest = _DAY.sub(" DAY ", rest)
+    if "block" in question.lower():
+        bare = [
+            one
+            for one in re.findall(r"(?<![\w.,])\d{4,}(?![\w.]|,\d)", rest)
+            if known.first <= int(one) <= known.last
+        ]
+        numbers += map(int, bare)
+        rest = re.sub(rf"\b(?:{'|'.join(bare)})\b", " BLOCKS ", rest) if bare else rest
     amounts = tuple(
         (_SIGN.get(sign.lower(), ">"), Decimal(number.replace(",", "").replace("_", "")), unit or "")
         for sign, number, unit in _AMOUNT.findall(rest)
@@ -77,10 +90,11 @@ def named(question: str, known: Known) -> Named:
         }.get(digits, " SELECTOR ")
 
     rest = _HEX.sub(mark, rest)
-    tokens, rest = _tokens(_AMOUNT.sub(" AMOUNT ", rest), rest, known)
+    tokens, rest = _tokens(_AMOUNT.sub(r" AMOUNT \3 ", rest), rest, known)
     return Named(
-        blocks=_spanned(spans),
-        apart=tuple(sorted({n for first, last, word in spans for n in (first, last) if n is not None})),
+        blocks=(min(numbers), max(numbers)) if numbers else None,
+        spanned=spanned,
+        apart=tuple(sorted(set(numbers))),
         days=(min(days), max(days)) if days else None,
         hashes=tuple(found[64]),
         addresses=tuple(found[40]),
@@ -101,11 +115,6 @@ def _is_day(year: str, month: str, day: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _spanned(spans: list[tuple[int, int | None, str]]) -> tuple[int, int] | None:
-    numbers = [number for first, last, _ in spans for number in (first, last) if number is not None]
-    return (min(numbers), max(numbers)) if numbers else None
 
 
 def _tokens(bare: str, text: str, known: Known) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], str]:
@@ -131,11 +140,18 @@ def period(named: Named, known: Known) -> tuple[list[Condition], str]:
             f"block_number = {first}"
             if first == last
             else f"block_number IN ({', '.join(map(str, apart))})"
-            if len(apart) > 2
+            if not named.spanned
             else f"block_number BETWEEN {first} AND {last}"
         )
         conditions.append(Condition(sql, "", wide=True))
-        within = f"block {first}" if first == last else f"blocks {first} to {last}"
+        joined = ", ".join(map(str, apart[:-1])) + f" and {last}"
+        within = (
+            f"block {first}"
+            if first == last
+            else f"blocks {first} to {last}"
+            if named.spanned or last - first + 1 == len(apart)
+            else f"blocks {joined}"
+        )
     elif known.first == known.last:
         within = f"block {known.first}, the only one in the library"
     else:

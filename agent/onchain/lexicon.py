@@ -17,13 +17,31 @@ ASKS = re.compile(r"(?:count|list|give|name|find|show|compute|state|tell|sum|tot
 """How a sentence begins that asks without a question mark."""
 
 BY_EACH = re.compile(
-    r"\b(?:per|for each|by each|by)\s+(?=sender|receiver|token|contract|event|block|address|transaction|spender|owner)",
+    r"\b(?:per|for each|by each|by)\s+(?=(?:sender|receiver|token|contract|event|block|address|transaction|spender|owner)\b)",
     re.IGNORECASE,
 )
 NAMED_HASH = re.compile(
     r"\b(?:transactions?|txn?s?|block|logs?|events?|hash)\s+(?:with hash\s+|hash\s+)?HASH", re.IGNORECASE
 )
 """A hash that the question itself calls one of a chain's."""
+
+SHARE = _words(r"share|percentage|per ?cent|fraction|proportion|%")
+GENERAL = re.compile(
+    r"\b(?:can|may|could|should|must|allowed|an? (?:block|transaction|event|transfer|log|address)|(?:each|every|any) block"
+    r"|ever|will|would|bitcoin|typically|usually|generally)\b",
+    re.IGNORECASE,
+)
+"""Words of questions about how things are in general, where no block, hash or address is named."""
+
+NOT_COMPUTED = _words(
+    r"percentiles?|quantiles?|standard deviation|variance|correlat\w+|gini|histogram|distribution"
+)
+"""What the grammar knows that it cannot compute."""
+
+SYMBOL = re.compile(r"\b([A-Z][A-Z0-9]{1,9})\s+(?:token )?(?:transfers?|approvals?|transferred|volume)\b")
+NO_SYMBOLS = frozenset(
+    ["ERC", "NFT", "NFTS", "ETH", "EIP", "USD", "LP", "BLOCKS", "HASH", "SELECTOR", "AMOUNT", "DAY", "ENS", "TOKEN", "ADDRESS"]
+)
 
 ELSEWHERE = re.compile(
     r"\b(?:proposals?|EIPs|ERCs|standards?|specifications?|papers?|means?|meaning|stands? for|source code|declare[sd]?"
@@ -34,20 +52,26 @@ ELSEWHERE = re.compile(
 
 CUE = re.compile(
     r"\b0x[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?\b|\bblocks?\s+(?:number\s+)?#?\d[\d,]{3,}"
-    r"|\b(?:transactions?|txs?|transfers?|transferred|approvals?|logs?|swaps?|gas price|base fee|blocks)\b",
+    r"|\b(?:transactions?|txs?|transfers?|transferred|approvals?|logs?|swaps?|gas price|base fee|gas used|blocks?)\b",
     re.IGNORECASE,
 )
 """What a question must hold to be read as one about a chain's rows at all."""
 
 IN_THE_LIBRARY = _words(
-    r"in the library|in this library|recorded|ingested|on record|both blocks|two blocks|these blocks"
-    r"|all blocks|the blocks"
+    r"in the library|in this library|ingested|on record|both blocks|(?:the|these|those) two blocks|these blocks"
 )
 
 AGGREGATES: Sequence[tuple[Aggregate, re.Pattern[str]]] = (
     ("net", _words(r"gain(?:ed|s)?|profits?|net|earn(?:ed|s)?|loss|lose|lost|balance change|pnl")),
     ("distinct", _words(r"distinct|different|unique")),
-    ("average", _words(r"average|mean|on average")),
+    (
+        "change",
+        _words(
+            r"by how much|difference|differ|change[sd]?|rise|rose|risen|fall|fell|fallen|drop(?:ped)?|passed|elapsed|apart|how long|increased?|decreased?"
+        ),
+    ),
+    ("median", _words(r"median")),
+    ("average", _words(r"average|the mean|mean (?=gas|value|fee|tip|price|size|amount|transfer|number)")),
     (
         "max",
         _words(
@@ -108,8 +132,8 @@ MEASURES: Sequence[tuple[str, re.Pattern[str], Measure]] = (
         _words(r"ETH|ether|value|wei|amount|native|worth|sent|moved|transferred"),
         Measure("value", "value", 18),
     ),
-    ("blocks", _words(r"base[- ]?fees?(?: per gas)?"), Measure("base_fee_per_gas", "base fee per gas", 9)),
     ("blocks", _words(r"burnt|burned|burns?"), Measure("burnt", "burnt base fees", 18)),
+    ("blocks", _words(r"base[- ]?fees?(?: per gas)?"), Measure("base_fee_per_gas", "base fee per gas", 9)),
     ("blocks", _words(r"tips?|priority fees?"), Measure("tips", "tips", 18)),
     ("blocks", _words(r"gas[- ]limits?"), Measure("gas_limit", "gas limit", None, "gas")),
     ("blocks", _words(r"gas|gas[- ]used"), Measure("gas_used", "gas used", None, "gas")),
@@ -118,6 +142,18 @@ MEASURES: Sequence[tuple[str, re.Pattern[str], Measure]] = (
 )
 """Subject, words, column. Tried in this order."""
 
+BLOCK_ONLY = _words(
+    r"base[- ]?fees?(?: per gas)?|miners?|fee recipient|coinbase|proposers?|builders?|parent hash|timestamp|mined"
+)
+MORE_OR_LESS = re.compile(
+    r"\b(?:(?P<more>more|higher|larger|bigger|greater|fuller)|less|lower|smaller|fewer|emptier)\b",
+    re.IGNORECASE,
+)
+HOW_MANY_TOKENS = re.compile(
+    r"\bhow (?:many|much) TOKEN\d+(?: tokens?)? (?!token|transfer|approv|deposit|withdraw|event|log|transaction|swap|mint)",
+    re.IGNORECASE,
+)
+ZERO_VALUE = _words(r"(?:zero|no|0) (?:ETH|ether|value)|(?:zero|0)[- ]value|value (?:of |is )?(?:0|zero)")
 BLOCK_WORDS = _words(
     r"base[- ]?fees?(?: per gas)?|miner|fee recipient|coinbase|proposer|builder|validator|parent|timestamp|"
     r"gas limit of (?:the )?blocks?|block size|size of|block hash|mined|produced|block times?|"
@@ -130,7 +166,7 @@ TRANSFERS = _words(
 )
 LOGS = _words(r"logs?|events?|emit(?:s|ted)?|emitters?")
 TRANSACTIONS = _words(
-    r"transactions?|txs?|txns?|sender|gas|fees?|tips?|nonce|calls?|called|failed|reverted|bribes?|receipt|paid|pay"
+    r"transactions?|txs?|txns?|senders?|receivers?|recipients?|gas|fees?|tips?|nonce|calls?|called|failed|reverted|bribes?|receipt|paid|pay"
 )
 CREATIONS = _words(
     r"(?:contract|contracts) (?:\w+ )?(?:deployed|created|creations?|deployments?)|deploy\w*|contract creations?"
@@ -146,6 +182,10 @@ MINTED = _words(r"mint(?:s|ed|ing)?")
 BURNED = _words(r"burn(?:s|ed|ing)?|burnt")
 NFTS = _words(r"NFTs?|ERC-?721|non-fungible")
 FUNGIBLE = _words(r"ERC-?20|fungible")
+RECEIVED_MOST = _words(r"(?:receive[sd]?|got|gained|took in) (?:the )?(?:most|largest|highest|least)")
+SENT_MOST = _words(
+    r"(?:sent|send|sends|gave|spent|moved|transferred|paid) (?:out )?(?:the )?(?:most|largest|highest|least)"
+)
 PLAIN = _words(
     r"plain (?:ETH|ether|value|transfers?)|simple (?:ETH|ether|transfers?)|without (?:call ?data|input)"
 )
@@ -215,20 +255,6 @@ ANAPHORA = _words(r"it|its|that|this|them|their|they|those|these|he|his|same")
 OF_THEM = _words(r"(?:which|how many|what|any|one) of (?:them|these|those)|of (?:them|these|those)")
 
 STOP = frozenset(
-    """a about above across after all also among an and and/or any are as at be been before below between both but by
-    can did do does during each every exactly for from gross had has have how i if in inside into is it its just many
-    me more much no not of off on one only or other out over own per please quantity raw right same say should single
-    so some such tell than that the their them then there these they this those through to under units until up upon
-    us was we were what when where which while who whose will with within would you your chain on-chain ethereum
-    mainnet eth ether gwei wei block blocks library tx txs hash address addresses contract contracts account token
-    tokens amount amounts decimal decimals full exact exactly two three single plain pure happened happen happens
-    used use uses using erc erc- max min uint maximum value values give given list show name state respectively
-    least time times number details involve involved involving made make makes against compared relative
-    days day unit price prices kind kinds type types least overall side first last itself there's what's who's
-    recorded ingested record data call calls called paid pay pays including include excluding ignoring once twice
-    percent percentage share ratio difference differ higher lower larger smaller greater fewer bigger rank ranked
-    order ordered produced produce producer deployed deployer sender receiver recipient spender owner emit emitted
-    execution executed mined included index position log logs event events carry carried hold holds contain
-    contained contains consumed consume consumes burned burnt""".split()
+    ["a", "about", "above", "across", "after", "all", "also", "among", "an", "and", "and/or", "any", "are", "as", "at", "be", "been", "before", "below", "between", "both", "but", "by", "can", "did", "do", "does", "during", "each", "every", "exactly", "for", "from", "gross", "had", "has", "have", "how", "i", "if", "in", "inside", "into", "is", "it", "its", "just", "many", "me", "more", "much", "no", "not", "of", "off", "on", "one", "only", "or", "other", "out", "over", "own", "per", "please", "quantity", "raw", "right", "same", "say", "should", "single", "so", "some", "such", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "under", "units", "until", "up", "upon", "us", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whose", "will", "with", "within", "would", "you", "your", "chain", "on-chain", "ethereum", "mainnet", "eth", "ether", "gwei", "wei", "block", "blocks", "library", "tx", "txs", "hash", "address", "addresses", "contract", "contracts", "account", "token", "tokens", "amount", "amounts", "decimal", "decimals", "full", "exact", "exactly", "two", "three", "single", "plain", "pure", "happened", "happen", "happens", "used", "use", "uses", "using", "erc", "erc-", "max", "min", "uint", "maximum", "value", "values", "give", "given", "list", "show", "name", "state", "respectively", "least", "time", "times", "number", "details", "involve", "involved", "involving", "made", "make", "makes", "against", "compared", "relative", "days", "day", "unit", "price", "prices", "kind", "kinds", "type", "types", "least", "overall", "side", "first", "last", "itself", "there's", "what's", "who's", "recorded", "ingested", "record", "data", "call", "calls", "called", "paid", "pay", "pays", "including", "include", "excluding", "ignoring", "once", "twice", "percent", "percentage", "share", "ratio", "difference", "differ", "higher", "lower", "larger", "smaller", "greater", "fewer", "bigger", "rank", "ranked", "order", "ordered", "produced", "produce", "producer", "deployed", "deployer", "sender", "receiver", "recipient", "spender", "owner", "emit", "emitted", "execution", "executed", "mined", "included", "index", "position", "log", "logs", "event", "events", "carry", "carried", "hold", "holds", "contain", "contained", "contains", "consumed", "consume", "consumes", "burned", "burnt"]
 )
 """Words that add nothing, or that the grammar reads in passing."""
