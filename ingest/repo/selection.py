@@ -39,9 +39,11 @@ _LOCKS = {
 }  # fmt: skip
 _MINIFIED = re.compile(r"\.min\.\w+$|[-.]bundle\.\w+$", re.IGNORECASE)
 _MADE = re.compile(
-    rb"@generated\b|Code generated .{0,200}DO NOT EDIT|\bauto-?generated (?:file|by|from|with)\b",
-    re.IGNORECASE,
+    rb"^[ \t]*(?://|#|/?\*|--|;|<!--|\"\"\").{0,200}"
+    rb"(?:@generated\b|code generated\b.{0,200}do not edit|\bauto-?generated (?:file|by|from|with)\b)",
+    re.IGNORECASE | re.MULTILINE,
 )
+"""How a program says, in a comment at its beginning, that a program wrote it."""
 _OTHER = "of other formats"
 _HEAD = 2048
 _LARGE_DATA = 32_768
