@@ -9,8 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
 
 from index.errors import SourceError, Unreachable
 from index.values import Document, Kind, Passage
@@ -27,7 +31,10 @@ SLICE = 50
 """Blocks that may yet be displaced, read at a time."""
 
 LOGS = 20_000
-"""Logs after which a long reading is published."""
+"""Logs after which a long reading is written and published."""
+
+PARTS = 500
+"""Answers of the node after which it is, however few logs they hold."""
 
 MOST_RETURNS = 8
 _TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -87,12 +94,12 @@ class Follower:
         self._say = say
         self._receipts = receipts
         self._records = _Records(writer, feed, node.name)
-        self._standing, self._tokens = self._stored()
+        self._standing, self._anchor, self._tokens = self._stored()
+        self._waiting: dict[str, list[pa.Table]] = {"blocks": [], "transactions": [], "events": []}
         self._windows: set[str] = set()
         self._unknown: set[str] = set()
         self._finality = (-1, -1)
         self._changed = False
-        self._unpublished = 0
         self.report = FeedReport()
 
     def read(self, low: int, high: int | str = "latest") -> FeedReport:
@@ -110,7 +117,11 @@ class Follower:
                 return self.report
             except (Displaced, Behind) as met:
                 fault = met
+                self._write()
                 self._wait(min(0.2 * 2**again, 5.0))
+            except SourceError:
+                self._publish(heads)
+                raise
         raise Unreachable(f"the blocks of {self._node.name} change faster than they are read ({fault})")
 
     def follow(self, low: int, seconds: float) -> FeedReport:
@@ -128,20 +139,34 @@ class Follower:
         except KeyboardInterrupt:
             return self.report
 
-    def _stored(self) -> tuple[dict[int, str], set[str]]:
-        """The blocks that may yet be displaced, by number, and the tokens that are known."""
-        unsettled = (
-            "SELECT block_number, block_hash FROM blocks WHERE chain = ? AND finality IN ('latest', 'safe')"
-        )
+    def _stored(self) -> tuple[dict[int, str], dict[int, str], set[str]]:
+        """Blocks by number: those that may yet be displaced, and the last that may not; the known tokens."""
+        of = "SELECT block_number, block_hash FROM blocks WHERE chain = ? AND finality"
+        known = "SELECT address FROM tokens WHERE chain = ?"
         with self._writer.sql() as connection:
-            blocks = connection.execute(unsettled, [self._feed.chain]).fetchall()
-            known = connection.execute(
-                "SELECT address FROM tokens WHERE chain = ?", [self._feed.chain]
-            ).fetchall()
-        return dict(blocks), {address for (address,) in known}
+
+            def found(sql: str) -> list[Any]:
+                return connection.execute(sql, [self._feed.chain]).fetchall()
+
+            blocks = found(f"{of} IN ('latest', 'safe')")
+            last = found(f"{of} = 'finalized' ORDER BY block_number DESC LIMIT 1")
+            return dict(blocks), dict(last), {address for (address,) in found(known)}
+
+    def _check_anchor(self) -> None:
+        """Raises SourceError where a block that the library holds as final is another on the node."""
+        for number, block_hash in self._anchor.items():
+            [header] = self._node.headers([number])
+            if header is not None and header["hash"] != block_hash:
+                raise SourceError(
+                    f"block {number} of {self._node.name} is {header['hash']}, but the library holds"
+                    f" {block_hash} as final: it is another chain of the id {self._feed.chain}; choose"
+                    " another library with --library DIR"
+                )
+        self._anchor = {}
 
     def _rewind(self, heads: Heads) -> None:
         """Orphans the blocks that do not stand any more: those after the last whose hash the node has."""
+        self._check_anchor()
         numbers = sorted((n for n in self._standing if n <= heads.latest), reverse=True)
         if not numbers:
             return
@@ -170,7 +195,8 @@ class Follower:
             settled = min(end, heads.settled)
             for part in self._node.settled(start, settled, self._feed.addresses):
                 self._add(part, heads)
-                if self._unpublished >= LOGS:
+                waiting = self._waiting["events"]
+                if sum(map(len, waiting)) >= LOGS or len(self._waiting["blocks"]) >= PARTS:
                     self._publish(heads)
             for at in range(max(start, settled + 1), end + 1, SLICE):
                 part = self._node.unsettled(at, min(at + SLICE - 1, end), self._feed.addresses)
@@ -180,17 +206,16 @@ class Follower:
 
     def _add(self, part: Part, heads: Heads) -> None:
         rows = Rows(self._feed.chain, part.name, heads)
-        self._job.add("blocks", rows.blocks(part.headers))
-        if part.logs:
-            self.report.new += self._job.add("events", rows.events(part.logs, part.headers))
         if part.logs and self._receipts:
             hashes = list(dict.fromkeys(log["transactionHash"] for log in part.logs))
             pairs = self._node.transactions(hashes)
             if {one["blockHash"] for one, _ in pairs} - {header["hash"] for header in part.headers}:
                 raise Displaced(f"a transaction of blocks {part.low} to {part.high} moved")
-            self._job.add("transactions", rows.transactions(pairs, part.headers))
+            self._waiting["transactions"].append(rows.transactions(pairs, part.headers))
+        self._waiting["blocks"].append(rows.blocks(part.headers))
+        if part.logs:
+            self._waiting["events"].append(rows.events(part.logs, part.headers))
         self.report.logs += len(part.logs)
-        self._unpublished += len(part.logs)
         self._windows |= {window(self._feed.chain, int(log["blockNumber"], 16)) for log in part.logs}
         emitters = {
             log["address"].lower() for log in part.logs if (log.get("topics") or [""])[0] == _TRANSFER
@@ -201,23 +226,39 @@ class Follower:
         self._records.add(part.low, part.high)
         self._changed = True
 
+    def _write(self) -> None:
+        """Adds the rows that wait to the tables."""
+        for table, waiting in self._waiting.items():
+            if waiting:
+                new = self._job.add(table, pa.concat_tables(waiting))
+                self.report.new += new if table == "events" else 0
+                self._waiting[table] = []
+
     def _publish(self, heads: Heads) -> None:
-        """Upgrades finality, tells what changed, puts on record what was read, makes a generation."""
+        """Writes what waits, upgrades finality, tells what changed, puts on record what was read.
+
+        Makes a generation of it.
+        """
+        self._write()
         self._finalize(heads)
         if not self._changed:
             return
-        if self._unknown:
-            some = sorted(self._unknown)
-            described = describe_tokens(self._node, some)
-            self._writer.add_events(tokens=tokens(described, self._node.name))
-            self._tokens |= self._unknown
-            self._unknown = set()
+        self._ask_tokens()
         documents, _, _ = self._job.tell(sorted(self._windows))
         self._records.write(lambda: find_proxies(self._node, self._feed.addresses, heads.latest))
         self._writer.publish()
         self.report.documents += documents
         self.report.generations += 1
-        self._windows, self._changed, self._unpublished = set(), False, 0
+        self._windows, self._changed = set(), False
+
+    def _ask_tokens(self) -> None:
+        """Asks contracts that move tokens what they are; once, unless the node does not answer."""
+        with suppress(Unreachable):
+            if self._unknown:
+                described = describe_tokens(self._node, sorted(self._unknown))
+                self._writer.add_events(tokens=tokens(described, self._node.name))
+                self._tokens |= self._unknown
+                self._unknown = set()
 
     def _finalize(self, heads: Heads) -> None:
         now = (heads.safe, heads.finalized)
@@ -269,10 +310,12 @@ class _Records:
         """Adds the documents that changed. find: looks for the proxies of this feed; called once."""
         for feed in sorted(self._touched, key=lambda feed: feed.uri):
             if feed == self._feed and feed not in self._proxies:
-                self._proxies[feed] = find()
+                with suppress(Unreachable):
+                    self._proxies[feed] = find()
             document, passages = self._document(feed)
             proxies = [
-                {name: getattr(proxy, name) for name in Proxy.__slots__} for proxy in self._proxies[feed]
+                {name: getattr(proxy, name) for name in Proxy.__slots__}
+                for proxy in self._proxies.get(feed, [])
             ]
             recipe = json.dumps({"covered": self._covered[feed], "proxies": proxies})
             self._writer.add(document, passages, recipe)
@@ -283,7 +326,7 @@ class _Records:
         blocks = ", ".join(f"{low} to {high}" for low, high in self._covered[feed]) or "none"
         title = f"Logs of {whose} on {chain_name(feed.chain)}"[:200]
         lines = [f"{title}: blocks read are {blocks}, from {self._name}.\n"]
-        lines += [proxy.text for proxy in self._proxies[feed]]
+        lines += [proxy.text for proxy in self._proxies.get(feed, [])]
         sha256 = hashlib.sha256("".join(lines).encode()).hexdigest()
         passages, start = [], 0
         for ordinal, line in enumerate(lines):

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any, Self, TypeVar
 
@@ -52,7 +53,7 @@ class Heads:
 class Part:
     """Blocks from low to high: their logs, and headers. name: of the endpoint that told them.
 
-    Of settled blocks there are the headers of those with logs, and the last; of others all headers.
+    Of settled blocks there are the headers of those with logs, and of the last of all; of others all headers.
     """
 
     low: int
@@ -143,14 +144,17 @@ class Node:
         halved. Raises SourceError when no endpoint answers, or one block is too much.
         """
         with ThreadPoolExecutor(self._concurrency) as pool:
-            waiting: deque[Future[list[Part]]] = deque()
+            waiting: deque[Future[tuple[list[Part], SourceError | None]]] = deque()
             try:
                 while low <= high or waiting:
                     while low <= high and len(waiting) < self._concurrency:
                         end = min(high, low + self._width.now - 1)
-                        waiting.append(pool.submit(self._ranges, low, end, tuple(addresses)))
+                        waiting.append(pool.submit(self._ranges, low, end, tuple(addresses), end == high))
                         low = end + 1
-                    yield from waiting.popleft().result()
+                    parts, fault = waiting.popleft().result()
+                    yield from parts
+                    if fault is not None:
+                        raise fault
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -161,22 +165,31 @@ class Node:
         """
         return self._asked(lambda endpoint: _by_hash(endpoint, low, high, addresses))
 
-    def _ranges(self, low: int, high: int, addresses: Sequence[str]) -> list[Part]:
-        """A range in as many requests as it needs."""
-        parts = []
+    def _ranges(
+        self, low: int, high: int, addresses: Sequence[str], last: bool
+    ) -> tuple[list[Part], SourceError | None]:
+        """A range in as many requests as it needs, and the fault that ended it early.
+
+        last: whether the header of its end is kept.
+        """
+        parts: list[Part] = []
         while low <= high:
             end = min(high, low + self._width.now - 1)
             width = end - low + 1
+            read = partial(_by_range, low=low, high=end, addresses=addresses, last=last and end == high)
             try:
-                parts.append(self._asked(lambda e, low=low, end=end: _by_range(e, low, end, addresses)))  # type: ignore[misc]
+                parts.append(self._asked(read))
             except TooMuch as fault:
                 if width == 1:
-                    raise SourceError(f"block {low} alone is too much: {fault}; give another --rpc") from None
+                    told = f"block {low} alone is too much: {fault}; give another --rpc"
+                    return parts, SourceError(told)
                 self._width.refused(width)
-                continue
-            self._width.passed(width)
-            low = end + 1
-        return parts
+            except SourceError as fault:
+                return parts, fault
+            else:
+                self._width.passed(width)
+                low = end + 1
+        return parts, None
 
     def _asked(self, use: Callable[[Endpoint], Told]) -> Told:
         """What the first endpoint that answers says. One that says what cannot be so is not asked again."""
@@ -226,7 +239,7 @@ class Node:
         return agreed
 
 
-def _by_range(endpoint: Endpoint, low: int, high: int, addresses: Sequence[str]) -> Part:
+def _by_range(endpoint: Endpoint, low: int, high: int, addresses: Sequence[str], last: bool) -> Part:
     asked = {"fromBlock": hex(low), "toBlock": hex(high), **_of(addresses)}
     logs = _listed(endpoint, endpoint.call("eth_getLogs", asked))
     numbers = {_number(endpoint, log.get("blockNumber")) for log in logs}
@@ -246,7 +259,8 @@ def _by_range(endpoint: Endpoint, low: int, high: int, addresses: Sequence[str])
                 f"{endpoint.name} gives logs of block {number} with the hash {log.get('blockHash')}, which is"
                 f" {hashes.get(number)} on its chain; give another --rpc"
             )
-    return Part(low, high, tuple(headers), _checked(endpoint, logs, addresses), endpoint.name)
+    kept = [header for header in headers if last or _number(endpoint, header["number"]) in numbers]
+    return Part(low, high, tuple(kept), _checked(endpoint, logs, addresses), endpoint.name)
 
 
 def _by_hash(endpoint: Endpoint, low: int, high: int, addresses: Sequence[str]) -> Part:

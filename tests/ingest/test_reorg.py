@@ -10,11 +10,12 @@ import pytest
 from index.errors import SourceError
 from index.library import Library
 from index.writer import Writer
+from ingest.chain import feed
 from ingest.chain.feed import Feed, FeedReport, Follower
 from ingest.chain.jobs import ChainJob
 from ingest.chain.node import Node
 from ingest.chain.rpc import Endpoint
-from tests.ingest.node import Anvil, transfers
+from tests.ingest.node import Anvil, Proxy, capped, refusing, transfers
 
 
 @pytest.fixture
@@ -151,13 +152,13 @@ def test_finality_is_upgraded_as_blocks_settle(anvil: Anvil, tmp_path: Path) -> 
 def test_ranges_that_cannot_be_are_refused_before_anything_is_read(anvil: Anvil, tmp_path: Path) -> None:
     anvil.mine(10)
     with Node([Endpoint(anvil.url)]) as node, Library.writer(tmp_path) as writer:
-        feed = follower(writer, node)
+        found = follower(writer, node)
         with pytest.raises(SourceError, match="inverted: block 8 is after block 3"):
-            feed.read(8, 3)
+            found.read(8, 3)
         with pytest.raises(SourceError, match="block 11 is beyond the head, which is block 10"):
-            feed.read(8, 11)
+            found.read(8, 11)
         with pytest.raises(SourceError, match="block 8 is after the finalized block, which is 0"):
-            feed.read(8, "finalized")
+            found.read(8, "finalized")
     assert rows(tmp_path, "SELECT count(*) FROM blocks") == [(0,)]
 
 
@@ -208,3 +209,48 @@ def test_feeds_of_one_chain_share_its_reorganisations(anvil: Anvil, tmp_path: Pa
     read(anvil, tmp_path, two)
     assert rows(tmp_path, "SELECT value::VARCHAR FROM events ORDER BY 1") == [("11",), ("22",)]
     assert rows(tmp_path, "SELECT count(*) FROM orphaned_events") == [(2,)]
+
+
+def test_another_chain_of_the_same_id_is_refused(anvil: Anvil, tmp_path: Path) -> None:
+    token = anvil.deploy()
+    anvil.transfer(token, 1)
+    anvil.mine(70)
+    read(anvil, tmp_path, token)
+    held = rows(tmp_path, EVENTS)
+    with Anvil() as other:
+        other.deploy(b"")
+        other.mine(90)
+        with pytest.raises(
+            SourceError, match="it is another chain of the id eip155:31337; choose another library"
+        ):
+            read(other, tmp_path, token)
+    assert rows(tmp_path, EVENTS) == held
+
+
+def test_what_was_read_before_a_node_failed_is_not_read_again(
+    anvil: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = anvil.deploy()
+    for value in range(60):
+        anvil.transfer(token, value)
+        anvil.mine()
+    anvil.mine(64)
+    monkeypatch.setattr(feed, "PARTS", 2)
+
+    def rule(proxy: Proxy, asked: Any) -> Any:
+        dead = isinstance(asked, dict) and asked["method"] == "eth_getLogs" and len(proxy.requests) > 40
+        return refusing(-32000, "internal error", 500)(asked) if dead else short(proxy, asked)
+
+    short = capped(refusing(-32005, "query returned more than 10000 results"), blocks=4)
+    with (
+        Proxy(anvil.url, rule) as proxy,
+        Node([Endpoint(proxy.url, sleep=lambda _: None)], concurrency=1) as node,
+        Library.writer(tmp_path) as writer,
+        pytest.raises(SourceError, match="internal error"),
+    ):
+        follower(writer, node, token).read(0)
+    kept = rows(tmp_path, "SELECT count(*) FROM events")[0][0]
+    assert 0 < kept < 60
+    report = read(anvil, tmp_path, token)
+    assert (report.logs, report.new) == (60 - kept, 60 - kept)
+    assert rows(tmp_path, "SELECT count(*), count(DISTINCT value) FROM events") == [(60, 60)]
