@@ -29,12 +29,13 @@ SUBJECTS = (
 )
 STATUSES = ("Final", "Draft", "Stagnant", None, "Review")
 QUESTION = "How is the blob gas base fee of EIP-3 set?"
+SIGNATURE, SELECTOR, NAMED = "setFee(uint256)", "0x69fe0e2d", 11
 WEIGHTS = ("words", "vectors", "evidence", "whole", "standing")
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory, make: Make) -> Library:
-    """Thirty proposals of one to six passages, some of which name others."""
+    """Thirty proposals of one to six passages, some of which name others; one has identifiers."""
     folder, chance = tmp_path_factory.mktemp("ranked") / "library", random.Random(7)
     with Library.writer(folder) as writer:
         for number in range(30):
@@ -47,7 +48,10 @@ def library(tmp_path_factory: pytest.TempPathFactory, make: Make) -> Library:
                 "number": f"EIP-{number}",
                 "status": STATUSES[number % 5],
             }
-            writer.add(*make(f"https://example.org/{number}", texts, **known))
+            document, passages = make(f"https://example.org/{number}", texts, **known)
+            if number == NAMED:
+                passages = [replace(passage, identifiers=(SIGNATURE, SELECTOR)) for passage in passages]
+            writer.add(document, passages)
     return Library(folder)
 
 
@@ -99,12 +103,22 @@ def test_a_weight_of_nothing_leaves_its_part_out(library: Library, name: str) ->
 
 def test_every_option_changes_something(library: Library) -> None:
     def outcome(options: Options) -> list[Any]:
-        return [(h.passage.id, round(h.score, 4)) for h in library.search(QUESTION, 12, options=options)]
+        question = f"{QUESTION} {SIGNATURE}"
+        return [(h.passage.id, round(h.score, 4)) for h in library.search(question, 12, options=options)]
 
     base = outcome(Options())
     changed = {"per_document": 1, "depth": 4}
     for field in fields(Options):
         assert outcome(replace(Options(), **{field.name: changed.get(field.name, 0.9)})) != base, field.name
+
+
+@pytest.mark.parametrize("identifier", [SIGNATURE, SELECTOR, SELECTOR.upper().replace("X", "x")])
+def test_a_passage_is_found_by_its_identifiers(library: Library, identifier: str) -> None:
+    hits = library.search(f"What is {identifier} of the base fee?", 1000)
+    named = {hit.document.number for hit in hits if hit.parts["named"]}
+    assert named == {f"EIP-{NAMED}"}
+    assert {hit.parts["named"] for hit in hits} == {0.0, Options().named}
+    assert hits[0].document.number == f"EIP-{NAMED}"
 
 
 def test_no_more_of_one_document_than_asked(library: Library) -> None:
