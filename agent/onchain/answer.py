@@ -18,7 +18,6 @@ from agent.onchain.asked import Absent, Asked, Known
 from agent.onchain.tell import Statement, cut, told
 from agent.pack import PackingReport
 from agent.sql import Limits, Result
-from index.errors import LibraryError
 from index.values import Filters, Hit, Kind, SourceRef
 
 if TYPE_CHECKING:
@@ -41,7 +40,8 @@ def answered(
     filters: Filters = Filters(),
     asked_at: datetime | None = None,
 ) -> Answer | None:
-    """The answer computed from the tables; None where the question is not of this kind, or not understood.
+    """The answer computed from the tables; None where the question is not of this kind, not understood, or
+    takes more than 20 seconds to compute.
 
     Refused where it asks for blocks or hashes that the library does not hold. budget: tokens.
     Raises what the library raises.
@@ -156,11 +156,8 @@ def _statements(
             return None
         found = [statement for one in asked for statement in told(one, ask)]
         return list({statement.text: statement for statement in found}.values()) or None
-    except Refused as error:
-        raise LibraryError(
-            f"the tables of events could not answer ({error}); `chaincite doctor` says whether they are whole,"
-            " and --kind paper --kind proposal asks without them"
-        ) from None
+    except Refused:
+        return None
 
 
 def _understood(asked: Iterable[Asked]) -> bool:

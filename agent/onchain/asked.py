@@ -64,8 +64,9 @@ class Asked:
     """One thing that a question asks for.
 
     subject: a key of `compose.SUBJECTS`; group: the column whose values are compared or counted apart;
-    top: how many of the best rows; share: whether a percentage is wanted; within: the period in words; anchored: the question names blocks, hashes
-    or addresses; unread: words that the grammar does not know.
+    top: how many of the best rows; share: whether a percentage is wanted; within: the period in words;
+    party: an address whose gains are asked for; transaction: the one that is named; anchored: the question
+    names blocks, hashes or addresses; unread: words that the grammar does not know.
     """
 
     subject: str

@@ -106,7 +106,8 @@ def counting(asked: Asked) -> str:
 
 def by_block(asked: Asked) -> str:
     """Counts the rows in each block."""
-    return f"SELECT block_number, count(*) AS n {_from(asked)} GROUP BY block_number ORDER BY block_number LIMIT 6"
+    grouped = "GROUP BY block_number ORDER BY block_number LIMIT 6"
+    return f"SELECT block_number, count(*) AS n {_from(asked)} {grouped}"
 
 
 def distinct(asked: Asked) -> str:
@@ -123,22 +124,21 @@ def adding(asked: Asked, measure: Measure) -> str:
         else ""
     )
     grouped = f"GROUP BY {column} ORDER BY rows DESC, {column}" if column else ""
-    return f"SELECT sum({measure.column}) AS total, count({measure.column}) AS rows{named} {_from(asked)} {grouped}"
+    total = f"sum({measure.column}) AS total, count({measure.column}) AS rows"
+    return f"SELECT {total}{named} {_from(asked)} {grouped}"
 
 
 def middle(asked: Asked, measure: Measure) -> str:
     """The sum and number of the one or two values in the middle, and how many there are in all."""
-    columns = (
-        f"symbol, decimals, {TOKEN_COLUMNS[asked.subject]} AS token_address"
-        if asked.subject in TOKEN_COLUMNS
-        else "0 AS decimals"
+    column = TOKEN_COLUMNS.get(asked.subject)
+    token = f"symbol, decimals, {column} AS token_address" if column else "0 AS decimals"
+    ordered = (
+        f"SELECT {measure.column} AS v, row_number() OVER (ORDER BY {measure.column}) AS place,"
+        f" count(*) OVER () AS found, {token} {_from(asked)} AND {measure.column} IS NOT NULL"
     )
-    return (
-        f"SELECT sum(v) AS total, count(*) AS rows, any_value(found) AS found, any_value(COLUMNS(* EXCLUDE (v, place, found)))"
-        f" FROM (SELECT {measure.column} AS v, row_number() OVER (ORDER BY {measure.column}) AS place,"
-        f" count(*) OVER () AS found, {columns} {_from(asked)} AND {measure.column} IS NOT NULL)"
-        " WHERE place IN ((found + 1) // 2, (found + 2) // 2)"
-    )
+    named = "any_value(COLUMNS(* EXCLUDE (v, place)))"
+    middling = "place IN ((found + 1) // 2, (found + 2) // 2)"
+    return f"SELECT sum(v) AS total, count(*) AS rows, {named} FROM ({ordered}) WHERE {middling}"  # noqa: S608
 
 
 def ranking(asked: Asked, measure: Measure) -> str:
@@ -168,9 +168,10 @@ def grouping(asked: Asked, limit: int) -> str:
     )
     unit = f", any_value(symbol) AS unit, any_value(decimals) AS decimals, count(DISTINCT {column}) AS tokens"
     falling = "ASC" if asked.aggregate == "min" else "DESC"
+    columns = f"{asked.group} AS named, {value} AS amount, count(*) AS rows{symbol}{unit if column else ''}"
     return (
-        f"SELECT {asked.group} AS named, {value} AS amount, count(*) AS rows{symbol}{unit if column else ''} {_from(asked)}"
-        f" AND {asked.group} IS NOT NULL GROUP BY {asked.group} ORDER BY amount {falling}, named LIMIT {limit}"
+        f"SELECT {columns} {_from(asked)} AND {asked.group} IS NOT NULL GROUP BY {asked.group}"
+        f" ORDER BY amount {falling}, named LIMIT {limit}"
     )
 
 
@@ -183,4 +184,12 @@ def flows(asked: Asked) -> str:
         f" coalesce(sum(value) FILTER (from_address = {party}), 0::BIGNUM)::VARCHAR AS given"
         f" {_from(asked)} AND {party} IN (from_address, to_address) AND from_address <> to_address"
         " GROUP BY token_address ORDER BY count(*) DESC, token_address"
+    )
+
+
+def unwrapping(asked: Asked) -> str:
+    """How much WETH a transaction turned into ETH."""
+    return (
+        f"SELECT sum(value) AS total FROM events WHERE transaction_hash = '{asked.transaction}'"  # noqa: S608
+        " AND event = 'Withdrawal' AND declared_in = 'WETH'"
     )

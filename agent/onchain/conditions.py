@@ -9,11 +9,12 @@ from agent.onchain import lexicon as lex
 from agent.onchain.asked import Condition, Known
 from agent.onchain.compose import SUBJECTS
 from agent.onchain.entities import ETHER, Named
+from index.tables import quoted
 
 UNLIMITED = 2**256 - 1
 ZERO = "0x" + "0" * 40
 _GIVES = r"(?:from|by|sender|owner|deployer|senders|sent|payer|did|does|has|of the sender)"
-_TAKES = r"(?:to|into|for|spender|receiver|recipient|receives?|received|called|calls?|calling|towards?|router|with)"
+_TAKES = r"(?:to|into|for|spender|receiver|recipient|receives?|received|called|calls?|calling|router|with)"
 _OF = r"(?:contract|token|pool|pair|at|of|in|emitted|collection|through)"
 
 
@@ -42,6 +43,7 @@ def event_named(clause: str, known: Known) -> str | None:
 
 
 def of_hashes(seen: Named, subject: str, kind_of: KindOf) -> Iterator[Condition]:
+    """The rows of the transactions, blocks and events that hashes name."""
     columns = {"transaction": "transaction_hash", "block": "block_hash", "topic": "topic0"}
     for one in seen.hashes:
         kind = kind_of(one)
@@ -56,52 +58,66 @@ def of_hashes(seen: Named, subject: str, kind_of: KindOf) -> Iterator[Condition]
 def of_words(clause: str, subject: str, seen: Named, known: Known) -> Iterator[Condition]:
     """What the words of a clause require of its subject."""
     if subject == "transactions":
-        yield from _of_transaction(clause, seen)
-    if subject == "approvals":
-        if lex.UNLIMITED.search(clause):
-            yield Condition(
-                f"value = {UNLIMITED}::BIGNUM".replace(str(UNLIMITED), f"'{UNLIMITED}'"), "unlimited"
-            )
-        elif lex.REVOKED.search(clause):
-            yield Condition("value = '0'::BIGNUM", "of zero")
-    if subject == "transfers":
-        if lex.MINTED.search(clause):
-            yield Condition(f"from_address = '{ZERO}'", "minted")
-        if lex.BURNED.search(clause):
-            yield Condition(f"to_address = '{ZERO}'", "burned")
-        if lex.NFTS.search(clause):
-            yield Condition("token_id IS NOT NULL", "of ERC-721 tokens")
-        elif lex.FUNGIBLE.search(clause):
-            yield Condition("value IS NOT NULL", "of ERC-20 tokens")
-    if subject == "logs":
-        if name := event_named(clause, known):
-            yield Condition(f"event = '{name}'", f"of {name}")
-        elif re.search(r"\b(?:Transfer|Approval)s?\b", clause):
-            name = "Transfer" if "Transfer" in clause else "Approval"
-            yield Condition(f"event = '{name}'", f"of {name}")
-        for name in known.declared:
-            if re.search(rf"\b{re.escape(name)}\b", clause, re.IGNORECASE):
-                yield Condition(f"declared_in = '{name}'", f"declared by {name}")
-        if re.search(r"\b(?:not decoded|undecoded|unknown)\b", clause):
-            yield Condition("event IS NULL", "not decoded")
+        yield from _of_transactions(clause, seen)
+        yield from _of_calls(clause, seen)
+    elif subject == "approvals":
+        yield from _of_approvals(clause)
+    elif subject == "transfers":
+        yield from _of_transfers(clause)
+    elif subject == "logs":
+        yield from _of_logs(clause, known)
     yield from _of_tokens(subject, seen)
-    yield from _amounts(subject, seen)
+    yield from _of_amounts(subject, seen)
 
 
-def _of_transaction(clause: str, seen: Named) -> Iterator[Condition]:
+def _of_approvals(clause: str) -> Iterator[Condition]:
+    if lex.UNLIMITED.search(clause):
+        yield Condition(f"value = '{UNLIMITED}'::BIGNUM", "unlimited")
+    elif lex.REVOKED.search(clause):
+        yield Condition("value = '0'::BIGNUM", "of zero")
+
+
+def _of_transfers(clause: str) -> Iterator[Condition]:
+    if lex.MINTED.search(clause):
+        yield Condition(f"from_address = '{ZERO}'", "minted")
+    if lex.BURNED.search(clause):
+        yield Condition(f"to_address = '{ZERO}'", "burned")
+    if lex.NFTS.search(clause):
+        yield Condition("token_id IS NOT NULL", "of ERC-721 tokens")
+    elif lex.FUNGIBLE.search(clause):
+        yield Condition("value IS NOT NULL", "of ERC-20 tokens")
+
+
+def _of_logs(clause: str, known: Known) -> Iterator[Condition]:
+    name = event_named(clause, known)
+    if name is None and (standard := re.search(r"\b(Transfer|Approval)s?\b", clause)):
+        name = standard[1]
+    if name:
+        yield Condition(f"event = '{name}'", f"of {name}")
+    for declared in known.declared:
+        if re.search(rf"\b{re.escape(declared)}\b", clause, re.IGNORECASE):
+            yield Condition(f"declared_in = {quoted(declared)}", f"declared by {declared}")
+    if re.search(r"\b(?:not decoded|undecoded|unknown)\b", clause):
+        yield Condition("event IS NULL", "not decoded")
+
+
+def _of_transactions(clause: str, seen: Named) -> Iterator[Condition]:
     if lex.FAILED.search(clause):
         yield Condition("status = 0", "failed")
     elif lex.SUCCEEDED.search(clause):
         yield Condition("status = 1", "succeeded")
     if lex.CREATIONS.search(clause):
         yield Condition("to_address IS NULL", "created a contract")
-    if lex.PLAIN.search(clause) and not seen.tokens and not lex.CREATIONS.search(clause):
+    elif lex.PLAIN.search(clause) and not seen.tokens:
         yield Condition("input = '0x' AND value > 0", "only sent ETH, without call data")
     elif lex.ZERO_VALUE.search(clause):
         yield Condition("value = 0", "sent no ETH")
     for pattern, kind in lex.TYPES:
         if pattern.search(clause):
             yield Condition(f"transaction_type = {kind}", f"were of type {kind}")
+
+
+def _of_calls(clause: str, seen: Named) -> Iterator[Condition]:
     for pattern, selector, name in lex.CALLS:
         if pattern.search(clause):
             yield Condition(f"selector = '{selector}'", f"called {name} ({selector})")
@@ -124,29 +140,31 @@ def _of_tokens(subject: str, seen: Named) -> Iterator[Condition]:
     )
 
 
-def _amounts(subject: str, seen: Named) -> Iterator[Condition]:
+_UNITS = {
+    "eth": ("value", 18),
+    "ether": ("value", 18),
+    "gwei": ("effective_gas_price", 9),
+    "gas": ("gas_used", 0),
+    "logs": ("logs", 0),
+    "events": ("logs", 0),
+}
+
+
+def _of_amounts(subject: str, seen: Named) -> Iterator[Condition]:
     for sign, number, unit in seen.amounts:
         said = f"{sign} {number} {unit}".strip()
-        lower = unit.lower()
-        if subject == "transactions" and lower in ("eth", "ether", "gwei", "gas", "logs", "events"):
-            column, scale = {
-                "eth": ("value", 18), "ether": ("value", 18), "gwei": ("effective_gas_price", 9),
-                "gas": ("gas_used", 0), "logs": ("logs", 0), "events": ("logs", 0),
-            }[lower]  # fmt: skip
-            yield Condition(
-                f"{column} {sign} {int(number.scaleb(scale))}", f"with {column.replace('_', ' ')} {said}"
-            )
-        elif subject in ("transfers", "approvals") and number == int(number):
-            raw = f"CASE WHEN decimals IS NULL THEN NULL ELSE ('{int(number)}' || repeat('0', decimals::INTEGER))::BIGNUM END"
-            yield Condition(f"value {sign} {raw}", f"of {said}")
+        if subject == "transactions" and unit.lower() in _UNITS:
+            column, scale = _UNITS[unit.lower()]
+            raw = int(number.scaleb(scale))
+            yield Condition(f"{column} {sign} {raw}", f"with {column.replace('_', ' ')} {said}")
         elif subject in ("transfers", "approvals"):
-            shift = -int(number.as_tuple().exponent)
-            digits = int(number.scaleb(shift))
-            raw = f"('{digits}' || repeat('0', greatest(decimals - {shift}, 0)::INTEGER))::BIGNUM"
-            yield Condition(f"value {sign} {raw}", f"of {said}")
+            places = max(-int(number.as_tuple().exponent), 0)
+            digits = int(number.scaleb(places))
+            zeros = f"repeat('0', greatest(decimals - {places}, 0)::INTEGER)"
+            yield Condition(f"value {sign} ('{digits}' || {zeros})::BIGNUM", f"of {said}")
 
 
-def of_addresses(clause: str, seen: Named, subject: str, known: Known) -> Iterator[Condition]:
+def of_addresses(seen: Named, subject: str, known: Known) -> Iterator[Condition]:
     """The part that each address plays, by the words before it in the question."""
     parts = SUBJECTS[subject]
     token = {"transfers": "token_address", "approvals": "address", "logs": "address"}.get(subject)

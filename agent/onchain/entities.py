@@ -33,8 +33,9 @@ ETHER = re.compile(r"\b(?:ETH|Ether|ether|eth)\b")
 class Named:
     """The things that a question names, and the question without them.
 
-    blocks: first and last; apart: each number; spanned: those between are meant too; hashes: of 32 bytes; tokens: symbol and
-    addresses; amounts: comparison, number and unit. rest: the text, each of these replaced by a mark.
+    blocks: first and last; apart: each number; spanned: those between are meant too; hashes: of 32 bytes;
+    tokens: symbol and addresses; amounts: comparison, number and unit; rest: the text, each of these
+    replaced by a mark.
     """
 
     blocks: tuple[int, int] | None

@@ -1,4 +1,4 @@
-"""Reads a question: what it names, and for each of its clauses the subject, the aggregate, and the conditions."""
+"""Reads a question: what it names, and for each clause the subject, the aggregate, the conditions."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _CLAUSES = re.compile(
     re.IGNORECASE,
 )
 _TOP = re.compile(
-    r"\b(?:top|first|last|largest|biggest|highest|smallest|lowest)\s+(\d+|two|three|four|five|ten)\b", re.IGNORECASE
+    r"\b(?:top|first|last|largest|biggest|highest|smallest|lowest)\s+(\d+|two|three|four|five|ten)\b",
+    re.IGNORECASE,
 )
 _FIGURES = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
 
 
 def read(question: str, known: Known, kind_of: KindOf) -> list[Asked] | Absent | None:
-    """What a question asks for; None where it is no question of this grammar; Absent where nothing is there."""
+    """What a question asks for; None where it is none of this grammar; Absent where nothing is there."""
     seen = named(question, known)
     anchored = seen.anchored or bool(lex.IN_THE_LIBRARY.search(seen.rest))
     if lex.NOT_COMPUTED.search(seen.rest) or (
-        not anchored and (lex.GENERAL.search(seen.rest) or not seen.tokens)
+        not anchored and (lex.GENERAL.search(seen.rest) or not (seen.tokens or seen.amounts))
     ):
         return None
     asking, told = _sentences(seen.rest)
@@ -97,7 +98,7 @@ def _clause(clause: str, seen: Named, known: Known, kind_of: KindOf, before: Ask
         conditions, own = list(before.conditions), [one for one in own if one not in before.conditions]
         aggregate = "list"
     else:
-        own += [one for one in of_addresses(clause, seen, subject, known) if aggregate != "net"]
+        own += [one for one in of_addresses(seen, subject, known) if aggregate != "net"]
     asked = Asked(
         subject,
         aggregate,
@@ -130,41 +131,35 @@ def _further(clause: str, seen: Named, before: Asked) -> Asked | None:
 
 
 def _subject(clause: str, seen: Named, known: Known) -> str | None:
+    """The first subject whose words the clause holds; the order settles what words alone do not."""
     token = bool(seen.tokens) or bool({*seen.addresses} & known.tokens)
-    if lex.AGGREGATES[0][1].search(clause) and any(seen.addresses) and not ETHER.search(clause):
-        return "transfers"
-    if lex.SWAPS.search(clause) and seen.hashes:
-        return "transfers"
-    if lex.SHARE.search(clause) and re.search(r"\bgas limits?\b", clause, re.IGNORECASE):
-        return "blocks"
-    if lex.BLOCK_ONLY.search(clause) and not any(seen.addresses) and not seen.hashes:
-        return "blocks"
-    if token and seen.amounts and lex.TRANSFERS.search(clause) and not lex.APPROVALS.search(clause):
-        return "transfers"
-    if lex.CREATIONS.search(clause):
-        return "transactions"
-    if lex.APPROVALS.search(clause) and not re.search(r"\bapprov\w+ calls?\b", clause):
-        return "approvals"
-    if event_named(clause, known) or (lex.LOGS.search(clause) and not _of_transactions(clause)):
-        return "logs"
-    if lex.FAILED.search(clause) or _of_transactions(clause):
-        return "transactions"
-    moved = re.search(r"\b(?:transfers?|tokens?|NFTs?|mint\w*)\b", clause, re.IGNORECASE)
-    if (
-        not token
-        and not moved
-        and (seen.hashes or re.search(r"\b(?:transactions?|txs?)\b", clause, re.IGNORECASE))
-    ):
-        return "transactions"
-    if lex.TRANSFERS.search(clause) and (token or not ETHER.search(clause) or lex.NFTS.search(clause)):
-        return "transactions" if re.search(r"\bvalue\b", clause) and not token else "transfers"
-    if lex.BLOCK_WORDS.search(clause) and not any(seen.addresses):
-        return "blocks"
-    if ETHER.search(clause) or lex.TRANSACTIONS.search(clause) or seen.hashes or seen.selectors:
-        return "transactions"
-    if token and seen.anchored:
-        return "transfers"
-    return None
+    address, ether = any(seen.addresses), bool(ETHER.search(clause))
+    moved = lex.TRANSFERS.search(clause) and (token or not ether or lex.NFTS.search(clause))
+    alone = not address and not seen.hashes
+    choices = (
+        ("transfers", lex.AGGREGATES[0][1].search(clause) and address and not ether),
+        ("transfers", lex.SWAPS.search(clause) and seen.hashes),
+        ("blocks", lex.SHARE.search(clause) and lex.GAS_LIMIT.search(clause)),
+        ("blocks", lex.BLOCK_ONLY.search(clause) and alone),
+        (
+            "transfers",
+            token and seen.amounts and lex.TRANSFERS.search(clause) and not lex.APPROVALS.search(clause),
+        ),
+        ("transactions", lex.CREATIONS.search(clause)),
+        ("approvals", lex.APPROVALS.search(clause) and not lex.APPROVE_CALLS.search(clause)),
+        ("logs", event_named(clause, known) or (lex.LOGS.search(clause) and not _of_transactions(clause))),
+        ("transactions", lex.FAILED.search(clause) or _of_transactions(clause)),
+        (
+            "transactions",
+            not token and not lex.OF_TOKENS.search(clause) and (seen.hashes or lex.TXS.search(clause)),
+        ),
+        ("transactions", moved and not token and re.search(r"\bvalue\b", clause)),
+        ("transfers", moved),
+        ("blocks", lex.BLOCK_WORDS.search(clause) and not address),
+        ("transactions", ether or lex.TRANSACTIONS.search(clause) or seen.hashes or seen.selectors),
+        ("transfers", token and seen.anchored),
+    )
+    return next((subject for subject, holds in choices if holds), None)
 
 
 def _own_subject(clause: str, subject: str) -> bool:
@@ -181,40 +176,33 @@ def _own_subject(clause: str, subject: str) -> bool:
 
 def _of_transactions(clause: str) -> bool:
     """Whether transactions are what is looked for, whatever else they are measured by."""
-    return bool(
-        re.search(
-            r"\b(?:which|what|how many|number of|count(?: of)?(?: the)?|average|list|any|distinct|unique|failed|legacy"
-            r"|single|one|type[- ]\d)\s+(?:\w+[\s-]){0,3}?(?:transactions?|txs?|txns?)\b(?!\s+(?:with hash\s+)?HASH)",
-            clause,
-            re.IGNORECASE,
-        )
-    )
+    return bool(lex.LOOKED_FOR.search(clause))
 
 
 def _aggregate(clause: str, seen: Named, subject: str) -> Aggregate | None:
+    clause = lex.UNLIMITED.sub(" ", clause)
+    if special := _special(clause, seen, subject):
+        return special
+    for name, pattern in lex.AGGREGATES:
+        if pattern.search(clause) and name not in ("net", "change"):
+            return name
+    return "list" if seen.hashes else "sum" if "BLOCKS" in clause and _measured(subject, clause) else None
+
+
+def _special(clause: str, seen: Named, subject: str) -> Aggregate | None:
+    """The aggregates that only some subjects have."""
+    words = dict(lex.AGGREGATES)
     if subject == "transfers" and seen.hashes and lex.SWAPS.search(clause):
         return "swap"
-    clause = lex.UNLIMITED.sub(" ", clause)
+    if subject == "transfers" and any(seen.addresses) and words["net"].search(clause):
+        return "net"
+    if subject == "blocks" and words["change"].search(clause) and not seen.hashes:
+        return "change"
     if subject == "blocks" and (compared := lex.MORE_OR_LESS.search(clause)):
         return "max" if compared["more"] else "min"
-    if subject == "blocks" and lex.AGGREGATES[2][1].search(clause):
-        return "change"
     if lex.HOW_MANY_TOKENS.search(clause):
         return "sum"
-    if lex.COUNTS.match(clause) and not lex.AGGREGATES[1][1].search(clause):
-        return "count"
-    if subject == "transfers" and any(seen.addresses) and lex.AGGREGATES[0][1].search(clause):
-        return "net"
-    for name, pattern in lex.AGGREGATES:
-        if name == "net" and (subject != "transfers" or not any(seen.addresses)):
-            continue
-        if name == "change" and (subject != "blocks" or seen.hashes):
-            continue
-        if name == "first" and not re.search(r"\b(?:first|earliest)\b\s+\w", clause, re.IGNORECASE):
-            continue
-        if pattern.search(clause):
-            return name
-    return "list" if seen.hashes else "sum" if seen.blocks and _measured(subject, clause) else None
+    return "count" if lex.COUNTS.match(clause) and not words["distinct"].search(clause) else None
 
 
 def _top(clause: str) -> int:
@@ -275,16 +263,9 @@ def _shaped(asked: Asked, clause: str) -> Asked | None:
 def _ranked(asked: Asked, clause: str, measure: Measure | None, group: str | None) -> Asked | None:
     """The best row, or the best group where something is counted or added up for each."""
     own = {"transactions": "transaction_hash", "blocks": "block_number"}.get(asked.subject)
-    counts = re.search(
-        r"\b(?:most|fewest|highest number of|largest number of|top|least)\s+(?:\w+\s+){0,2}?"
-        r"(?:transactions?|txs?|transfers?|approvals?|logs?|events?|often|frequent\w*|times|swaps?|calls?|deposits?)\b"
-        r"|\b(?:sent|made|called|used|active|frequently|transferred|moved|emitted|approved|common|popular)\s+most\b"
-        r"|\bmost\s+(?:\w+ )?(?:active|used|called|common|popular|often|transferred|approved|emitted|frequent)\b",
-        clause,
-        re.IGNORECASE,
-    )
     if asked.subject == "blocks":
         return replace(asked, measure=measure or Measure("gas_used", "gas used", None, "gas"))
+    counts = lex.COUNTED_MOST.search(clause)
     if counts and group and group != own:
         return replace(asked, group=group)
     if asked.subject in ("transfers", "transactions") and not _of_transactions(clause):
@@ -326,9 +307,7 @@ def _group(subject: str, clause: str) -> str | None:
         "block": "block_number",
         "transaction": "transaction_hash",
     }
-    focus = re.search(
-        r"\b(?:which|what|who|distinct|different|unique|top(?: \d+)?|most active)\b(.*)", clause, re.IGNORECASE
-    )
+    focus = lex.FOCUS.search(clause)
     for text in ((focus[0] if focus else ""), clause):
         best: tuple[int, str] | None = None
         for pattern, part in lex.GROUPS:

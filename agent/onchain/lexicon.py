@@ -17,7 +17,8 @@ ASKS = re.compile(r"(?:count|list|give|name|find|show|compute|state|tell|sum|tot
 """How a sentence begins that asks without a question mark."""
 
 BY_EACH = re.compile(
-    r"\b(?:per|for each|by each|by)\s+(?=(?:sender|receiver|token|contract|event|block|address|transaction|spender|owner)\b)",
+    r"\b(?:per|for each|by each|by)\s+"
+    r"(?=(?:sender|receiver|token|contract|event|block|address|transaction|spender|owner)\b)",
     re.IGNORECASE,
 )
 NAMED_HASH = re.compile(
@@ -27,7 +28,8 @@ NAMED_HASH = re.compile(
 
 SHARE = _words(r"share|percentage|per ?cent|fraction|proportion|%")
 GENERAL = re.compile(
-    r"\b(?:can|may|could|should|must|allowed|an? (?:block|transaction|event|transfer|log|address)|(?:each|every|any) block"
+    r"\b(?:can|may|could|should|must|allowed|an? (?:block|transaction|event|transfer|log|address)"
+    r"|(?:each|every|any) block"
     r"|ever|will|would|bitcoin|typically|usually|generally)\b",
     re.IGNORECASE,
 )
@@ -40,25 +42,44 @@ NOT_COMPUTED = _words(
 
 SYMBOL = re.compile(r"\b([A-Z][A-Z0-9]{1,9})\s+(?:token )?(?:transfers?|approvals?|transferred|volume)\b")
 NO_SYMBOLS = frozenset(
-    ["ERC", "NFT", "NFTS", "ETH", "EIP", "USD", "LP", "BLOCKS", "HASH", "SELECTOR", "AMOUNT", "DAY", "ENS", "TOKEN", "ADDRESS"]
+    [
+        "ERC",
+        "NFT",
+        "NFTS",
+        "ETH",
+        "EIP",
+        "USD",
+        "LP",
+        "BLOCKS",
+        "HASH",
+        "SELECTOR",
+        "AMOUNT",
+        "DAY",
+        "ENS",
+        "TOKEN",
+        "ADDRESS",
+    ]
 )
 
 ELSEWHERE = re.compile(
-    r"\b(?:proposals?|EIPs|ERCs|standards?|specifications?|papers?|means?|meaning|stands? for|source code|declare[sd]?"
-    r"|defined?|defines|EIP-(?!1559\b|2930\b|4844\b)\d+|ERC-(?!20\b|721\b|1155\b)\d+|BIP-\d+)\b",
+    r"\b(?:proposals?|EIPs|ERCs|standards?|specifications?|papers?|means?|meaning|stands? for"
+    r"|source code|rules?|formulas?"
+    r"|declare[sd]?|defined?|defines|EIP-(?!1559\b|2930\b|4844\b)\d+|ERC-(?!20\b|721\b|1155\b)\d+|BIP-\d+)\b",
     re.IGNORECASE,
 )
 """Words that ask for more than rows: what proposals, papers or code say."""
 
 CUE = re.compile(
     r"\b0x[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?\b|\bblocks?\s+(?:number\s+)?#?\d[\d,]{3,}"
-    r"|\b(?:transactions?|txs?|transfers?|transferred|approvals?|logs?|swaps?|gas price|base fee|gas used|blocks?)\b",
+    r"|\b(?:transactions?|txs?|transfers?|transferred|approvals?|logs?|swaps?"
+    r"|gas price|base fee|gas used|blocks?)\b",
     re.IGNORECASE,
 )
 """What a question must hold to be read as one about a chain's rows at all."""
 
 IN_THE_LIBRARY = _words(
-    r"in the library|in this library|ingested|on record|both blocks|(?:the|these|those) two blocks|these blocks"
+    r"in the library|in this library|ingested|on record|both blocks|these blocks"
+    r"|(?:the|these|those) two blocks"
 )
 
 AGGREGATES: Sequence[tuple[Aggregate, re.Pattern[str]]] = (
@@ -67,7 +88,8 @@ AGGREGATES: Sequence[tuple[Aggregate, re.Pattern[str]]] = (
     (
         "change",
         _words(
-            r"by how much|difference|differ|change[sd]?|rise|rose|risen|fall|fell|fallen|drop(?:ped)?|passed|elapsed|apart|how long|increased?|decreased?"
+            r"by how much|difference|differ|change[sd]?|rise|rose|risen"
+            r"|fall|fell|fallen|drop(?:ped)?|passed|elapsed|apart|how long|increased?|decreased?"
         ),
     ),
     ("median", _words(r"median")),
@@ -143,14 +165,16 @@ MEASURES: Sequence[tuple[str, re.Pattern[str], Measure]] = (
 """Subject, words, column. Tried in this order."""
 
 BLOCK_ONLY = _words(
-    r"base[- ]?fees?(?: per gas)?|miners?|fee recipient|coinbase|proposers?|builders?|parent hash|timestamp|mined"
+    r"base[- ]?fees?(?: per gas)?|miners?|fee recipient|coinbase|proposers?|builders?"
+    r"|parent hash|timestamp|mined"
 )
 MORE_OR_LESS = re.compile(
     r"\b(?:(?P<more>more|higher|larger|bigger|greater|fuller)|less|lower|smaller|fewer|emptier)\b",
     re.IGNORECASE,
 )
 HOW_MANY_TOKENS = re.compile(
-    r"\bhow (?:many|much) TOKEN\d+(?: tokens?)? (?!token|transfer|approv|deposit|withdraw|event|log|transaction|swap|mint)",
+    r"\bhow (?:many|much) TOKEN\d+(?: tokens?)? "
+    r"(?!token|transfer|approv|deposit|withdraw|event|log|transaction|swap|mint)",
     re.IGNORECASE,
 )
 ZERO_VALUE = _words(r"(?:zero|no|0) (?:ETH|ether|value)|(?:zero|0)[- ]value|value (?:of |is )?(?:0|zero)")
@@ -169,8 +193,10 @@ TRANSACTIONS = _words(
     r"transactions?|txs?|txns?|senders?|receivers?|recipients?|gas|fees?|tips?|nonce|calls?|called|failed|reverted|bribes?|receipt|paid|pay"
 )
 CREATIONS = _words(
-    r"(?:contract|contracts) (?:\w+ )?(?:deployed|created|creations?|deployments?)|deploy\w*|contract creations?"
-    r"|creates? a contract|created contracts?|contracts? (?:was|were) (?:deployed|created)|create transactions?"
+    r"(?:contract|contracts) (?:\w+ )?(?:deployed|created|creations?|deployments?)|deploy\w*"
+    r"|contract creations?|creates? a contract|created contracts?"
+    r"|contracts? (?:was|were) (?:deployed|created)"
+    r"|create transactions?"
 )
 FAILED = _words(r"fail(?:s|ed|ing|ures?)?|revert(?:s|ed|ing)?|unsuccessful|status 0")
 SUCCEEDED = _words(r"succeed(?:s|ed)?|successful|success|status 1")
@@ -199,7 +225,8 @@ CALLS: Sequence[tuple[re.Pattern[str], str, str]] = (
     (_words(r"transferFrom(?:\(\))? calls?|calls? (?:to |of )?transferFrom"), "0x23b872dd", "transferFrom"),
     (
         _words(
-            r"(?:TOKEN\d+ )?transfer(?:\(\))? calls?|calls? (?:to |of )?transfer|called transfer|token transfers?"
+            r"(?:TOKEN\d+ )?transfer(?:\(\))? calls?|calls? (?:to |of )?transfer|called transfer"
+            r"|token transfers?"
         ),
         "0xa9059cbb",
         "transfer",
@@ -233,6 +260,31 @@ FUNCTIONS = {
 }
 """Names of functions by selector: ERC-20, ERC-721, WETH9, Uniswap's routers, multicall and Safe."""
 
+LOOKED_FOR = re.compile(
+    r"\b(?:which|what|how many|number of|count(?: of)?(?: the)?|average|list|any|distinct|unique"
+    r"|failed|legacy|single|one|type[- ]\d)\s+(?:\w+[\s-]){0,3}?(?:transactions?|txs?|txns?)\b"
+    r"(?!\s+(?:with hash\s+)?HASH)",
+    re.IGNORECASE,
+)
+"""Transactions as what is asked for, not as what a hash names."""
+
+COUNTED_MOST = re.compile(
+    r"\b(?:most|fewest|highest number of|largest number of|top|least)\s+(?:\w+\s+){0,2}?(?:transactions?|txs?"
+    r"|transfers?|approvals?|logs?|events?|often|frequent\w*|times|swaps?|calls?|deposits?)\b"
+    r"|\b(?:sent|made|called|used|active|frequently|transferred|moved|emitted|approved|common)\s+most\b"
+    r"|\bmost\s+(?:\w+ )?(?:active|used|called|common|popular|often|transferred|approved|emitted|frequent)\b",
+    re.IGNORECASE,
+)
+"""The most in number, where it is not the most in amount."""
+
+FOCUS = re.compile(
+    r"\b(?:which|what|who|distinct|different|unique|top(?: \d+)?|most active)\b(.*)", re.IGNORECASE
+)
+GAS_LIMIT = _words(r"gas limits?")
+APPROVE_CALLS = _words(r"approv\w+ calls?")
+OF_TOKENS = _words(r"transfers?|tokens?|NFTs?|mint\w*")
+TXS = _words(r"transactions?|txs?")
+
 GROUPS: Sequence[tuple[re.Pattern[str], str]] = (
     (_words(r"senders?|(?:who|which (?:address|account|EOA|wallet)) sent|deployers?"), "giver"),
     (
@@ -255,6 +307,32 @@ ANAPHORA = _words(r"it|its|that|this|them|their|they|those|these|he|his|same")
 OF_THEM = _words(r"(?:which|how many|what|any|one) of (?:them|these|those)|of (?:them|these|those)")
 
 STOP = frozenset(
-    ["a", "about", "above", "across", "after", "all", "also", "among", "an", "and", "and/or", "any", "are", "as", "at", "be", "been", "before", "below", "between", "both", "but", "by", "can", "did", "do", "does", "during", "each", "every", "exactly", "for", "from", "gross", "had", "has", "have", "how", "i", "if", "in", "inside", "into", "is", "it", "its", "just", "many", "me", "more", "much", "no", "not", "of", "off", "on", "one", "only", "or", "other", "out", "over", "own", "per", "please", "quantity", "raw", "right", "same", "say", "should", "single", "so", "some", "such", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "under", "units", "until", "up", "upon", "us", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whose", "will", "with", "within", "would", "you", "your", "chain", "on-chain", "ethereum", "mainnet", "eth", "ether", "gwei", "wei", "block", "blocks", "library", "tx", "txs", "hash", "address", "addresses", "contract", "contracts", "account", "token", "tokens", "amount", "amounts", "decimal", "decimals", "full", "exact", "exactly", "two", "three", "single", "plain", "pure", "happened", "happen", "happens", "used", "use", "uses", "using", "erc", "erc-", "max", "min", "uint", "maximum", "value", "values", "give", "given", "list", "show", "name", "state", "respectively", "least", "time", "times", "number", "details", "involve", "involved", "involving", "made", "make", "makes", "against", "compared", "relative", "days", "day", "unit", "price", "prices", "kind", "kinds", "type", "types", "least", "overall", "side", "first", "last", "itself", "there's", "what's", "who's", "recorded", "ingested", "record", "data", "call", "calls", "called", "paid", "pay", "pays", "including", "include", "excluding", "ignoring", "once", "twice", "percent", "percentage", "share", "ratio", "difference", "differ", "higher", "lower", "larger", "smaller", "greater", "fewer", "bigger", "rank", "ranked", "order", "ordered", "produced", "produce", "producer", "deployed", "deployer", "sender", "receiver", "recipient", "spender", "owner", "emit", "emitted", "execution", "executed", "mined", "included", "index", "position", "log", "logs", "event", "events", "carry", "carried", "hold", "holds", "contain", "contained", "contains", "consumed", "consume", "consumes", "burned", "burnt"]
-)
+    [
+        "a", "about", "above", "across", "after", "all", "also", "among", "an", "and", "and/or", "any",
+        "are", "as", "at", "be", "been", "before", "below", "between", "both", "but", "by", "can", "did",
+        "do", "does", "during", "each", "every", "exactly", "for", "from", "gross", "had", "has", "have",
+        "how", "i", "if", "in", "inside", "into", "is", "it", "its", "just", "many", "me", "more", "much",
+        "no", "not", "of", "off", "on", "one", "only", "or", "other", "out", "over", "own", "per", "please",
+        "quantity", "raw", "right", "same", "say", "should", "single", "so", "some", "such", "tell", "than",
+        "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to",
+        "under", "units", "until", "up", "upon", "us", "was", "we", "were", "what", "when", "where",
+        "which", "while", "who", "whose", "will", "with", "within", "would", "you", "your", "chain",
+        "on-chain", "ethereum", "mainnet", "eth", "ether", "gwei", "wei", "block", "blocks", "library",
+        "tx", "txs", "hash", "address", "addresses", "contract", "contracts", "account", "token", "tokens",
+        "amount", "amounts", "decimal", "decimals", "full", "exact", "two", "three", "plain", "pure",
+        "happened", "happen", "happens", "used", "use", "uses", "using", "erc", "erc-", "max", "min",
+        "uint", "maximum", "value", "values", "give", "given", "list", "show", "name", "state",
+        "respectively", "least", "time", "times", "number", "details", "involve", "involved", "involving",
+        "made", "make", "makes", "against", "compared", "relative", "days", "day", "unit", "price",
+        "prices", "kind", "kinds", "type", "types", "overall", "side", "first", "last", "itself", "there's",
+        "what's", "who's", "recorded", "ingested", "record", "data", "call", "calls", "called", "paid",
+        "pay", "pays", "including", "include", "excluding", "ignoring", "once", "twice", "percent",
+        "percentage", "share", "ratio", "difference", "differ", "higher", "lower", "larger", "smaller",
+        "greater", "fewer", "bigger", "rank", "ranked", "order", "ordered", "produced", "produce",
+        "producer", "deployed", "deployer", "sender", "receiver", "recipient", "spender", "owner", "emit",
+        "emitted", "execution", "executed", "mined", "included", "index", "position", "log", "logs",
+        "event", "events", "carry", "carried", "hold", "holds", "contain", "contained", "contains",
+        "consumed", "consume", "consumes", "burned", "burnt",
+    ]
+)  # fmt: skip
 """Words that add nothing, or that the grammar reads in passing."""

@@ -14,6 +14,7 @@ Row = dict[str, Any]
 
 
 def of_token(measure: Measure, row: Row) -> Measure:
+    """The measure in the unit of a row's token: raw units where its decimals are not known."""
     decimals = row.get("decimals")
     return replace(
         measure, decimals=None if decimals is None else int(decimals), unit=row.get("symbol") or "raw units"
@@ -21,10 +22,12 @@ def of_token(measure: Measure, row: Row) -> Measure:
 
 
 def token(row: Row) -> str:
+    """The token of a row by its address."""
     return f"token {row['token_address']}"
 
 
 def unit_of(measure: Measure) -> str:
+    """The name of the unit that an amount is told in."""
     return measure.unit or {18: "ETH", 9: "gwei"}.get(measure.decimals or 0, "")
 
 
@@ -50,10 +53,11 @@ def plain(raw: int, decimals: int) -> str:
 
 
 def mean(total: int, count: int, measure: Measure) -> str:
+    """A mean, to 15 digits."""
     with localcontext(prec=60):
-        mean = Decimal(total) / count
-        scaled = mean.scaleb(-(measure.decimals or 0))
-    base = f" ({mean:.15g} {'wei' if not measure.unit else 'raw units'})" if measure.decimals else ""
+        raw = Decimal(total) / count
+        scaled = raw.scaleb(-(measure.decimals or 0))
+    base = f" ({raw:.15g} {'wei' if not measure.unit else 'raw units'})" if measure.decimals else ""
     return f"{scaled:.15g} {unit_of(measure)}{base}".replace("  ", " ")
 
 
@@ -75,7 +79,8 @@ _GWEI = Measure("", "", 9)
 def _transaction(row: Row) -> str:
     ended = {0: "failed", 1: "succeeded"}.get(row["status"], "ended unknown")
     parts = [
-        f"Transaction {row['transaction_hash']} in block {row['block_number']} {ended}: from {row['from_address']}"
+        f"Transaction {row['transaction_hash']} in block {row['block_number']} {ended}:"
+        f" from {row['from_address']}"
     ]
     if row["to_address"]:
         name = lexicon.FUNCTIONS.get(row["selector"] or "", "")
@@ -116,8 +121,9 @@ def _transfer(row: Row) -> str:
         else f"token number {row['token_id']}"
     )
     return (
-        f"{what[:1].upper()}{what[1:]} from {row['from_address']} to {row['to_address']}: log {row['log_index']} of"
-        f" transaction {row['transaction_hash']} in block {row['block_number']}, {token(row)}."
+        f"{what[:1].upper()}{what[1:]} from {row['from_address']} to {row['to_address']}:"
+        f" log {row['log_index']} of transaction {row['transaction_hash']} in block"
+        f" {row['block_number']}, {token(row)}."
     )
 
 

@@ -76,7 +76,8 @@ def _counted(asked: Asked, run: Run) -> Iterator[Statement]:
         cited = rows if found <= LISTED else [rows[0], rows[-1]]
         yield Statement(text, tuple(cited), subject.kinds, None if 0 < found <= LISTED else result)
     elif asked.transaction and asked.subject != "transactions" and asked.aggregate == "count":
-        text = f"Transaction {asked.transaction} has {found} {_nouns(asked, found)}{f', {said}' if said else ''}."
+        only = f", {said}" if said else ""
+        text = f"Transaction {asked.transaction} has {found} {_nouns(asked, found)}{only}."
         yield Statement(text, tuple(rows), subject.kinds, None if 0 < found <= LISTED else result)
     elif not found:
         yield Statement(
@@ -99,8 +100,8 @@ def _compared(asked: Asked, measure: Measure, run: Run) -> Iterator[Statement]:
         change = f", {(after - before) / before * 100:+.6g} per cent" if before else ""
         yield Statement(
             f"From block {first['block_number']} to block {last['block_number']}{_later(first, last)} the"
-            f" {measure.name} went from"
-            f" {amount(before, measure)} to {amount(after, measure)}: {amount(after - before, measure)}{change}.",
+            f" {measure.name} went from {amount(before, measure)} to {amount(after, measure)}:"
+            f" {amount(after - before, measure)}{change}.",
             (first, last),
             ("header",),
         )
@@ -124,7 +125,8 @@ def _distinct(asked: Asked, run: Run) -> Iterator[Statement]:
     said = _said(asked)
     only = f" ({said})" if said else ""
     yield Statement(
-        f"In {asked.within}, {rows} {_nouns(asked, int(rows))}{only} have {found} different values of {column}.",
+        f"In {asked.within}, {rows} {_nouns(asked, int(rows))}{only} have {found} different values of"
+        f" {column}.",
         result=result,
     )
 
@@ -224,7 +226,8 @@ def _ranked(asked: Asked, measure: Measure, run: Run) -> Iterator[Statement]:
         for row in best[: asked.top]
     )
     of = _nouns(asked, 2)
-    text = f"{count}{word} {measure.name} of {of} in {asked.within}{f' ({said})' if said else ''}: {each}{shared}."
+    only = f" ({said})" if said else ""
+    text = f"{count}{word} {measure.name} of {of} in {asked.within}{only}: {each}{shared}."
     kinds = compose.SUBJECTS[asked.subject].kinds
     yield Statement(text, tuple(best), ("events",) if measure.column == "logs" else kinds)
     for row in best:
@@ -249,8 +252,8 @@ def _net(asked: Asked, run: Run) -> Iterator[Statement]:
         word = "gain" if net >= 0 else "loss"
         cited = tuple(move for move in moves if move["token_address"] == row["token_address"])
         yield Statement(
-            f"In {asked.within}, {asked.party} received {amount(received, unit)} and gave {amount(given, unit)}:"
-            f" a net {word} of {amount(abs(net), unit)}, {token(row)}.",
+            f"In {asked.within}, {asked.party} received {amount(received, unit)} and gave"
+            f" {amount(given, unit)}: a net {word} of {amount(abs(net), unit)}, {token(row)}.",
             cited,
             ("transfers", "events"),
             None if len(moves) < LISTED else result,
@@ -280,15 +283,12 @@ def _swapped(asked: Asked, run: Run) -> Iterator[Statement]:
             (got if net > 0 else gave).append((abs(net), of_token(Measure("value", "value"), row)))
     if int(sent["value"]):
         gave.append((int(sent["value"]), Measure("value", "value", 18)))
-    unwrapped = run(
-        f"SELECT sum(value) AS total FROM events WHERE transaction_hash = '{asked.transaction}'"
-        " AND event = 'Withdrawal' AND declared_in = 'WETH'"
-    ).rows[0][0]
+    unwrapped = run(compose.unwrapping(asked)).rows[0][0]
     texts = [" and ".join(amount(*one) for one in side) or "no token" for side in (gave, got)]
     rates = f": {_rates(gave[0], got[0])}" if len(gave) == len(got) == 1 else ""
     yield Statement(
-        f"In transaction {asked.transaction} (block {sent['block_number']}) the sender {sent['from_address']} gave"
-        f" {texts[0]} and received {texts[1]}{rates}.",
+        f"In transaction {asked.transaction} (block {sent['block_number']}) the sender"
+        f" {sent['from_address']} gave {texts[0]} and received {texts[1]}{rates}.",
         tuple(moves),
         ("transfers", "events"),
     )
@@ -322,7 +322,8 @@ def _rates(gave: tuple[int, Measure], got: tuple[int, Measure]) -> str:
     with localcontext(prec=50):
         one, other = (Decimal(raw).scaleb(-(unit.decimals or 0)) for raw, unit in (gave, got))
         forth, back = other / one, one / other
-    return f"{forth:.12g} {unit_of(got[1])} for one {unit_of(gave[1])}, {back:.12g} {unit_of(gave[1])} for one {unit_of(got[1])}"
+    paid, received = unit_of(gave[1]), unit_of(got[1])
+    return f"{forth:.12g} {received} for one {paid}, {back:.12g} {paid} for one {received}"
 
 
 def _said(asked: Asked) -> str:

@@ -1,4 +1,4 @@
-"""Questions about a chain: the figures against plain Python over the same rows, the rows cited, the rest left alone."""
+"""Questions about a chain: figures as plain Python has them, rows cited, other questions left alone."""
 
 from __future__ import annotations
 

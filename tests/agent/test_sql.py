@@ -175,11 +175,8 @@ def test_what_is_let_pass_is_one_select_that_names_only_the_views(text):
 
 
 def test_integers_are_exact(library):
-    found = query(
-        library,
-        "SELECT max(value) AS largest, sum(value) AS total, count(*) AS n"
-        f" FROM token_transfers WHERE token_address = '{chain.ODD}'",
-    )
+    odd = f"FROM token_transfers WHERE token_address = '{chain.ODD}'"
+    found = query(library, f"SELECT max(value) AS largest, sum(value) AS total, count(*) AS n {odd}")
     assert found.rows == ((str(10**30), str(4 * 10**30), 4),)
     approved = query(library, "SELECT value FROM events WHERE event = 'Approval' AND log_index = 7 LIMIT 1")
     assert approved.rows == ((str(chain.UNLIMITED),),)
