@@ -220,7 +220,7 @@ def refusal(response: httpx.Response) -> SourceError:
         message = f"{said}; try again later"
         return Unreachable(message) if after is None else Busy(message, after)
     if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return SourceError(f"{said}: it is not open to everybody; save what you may read, and give the file")
+        return SourceError(f"{said}: it is not open to everybody; give an address that is")
     absent = response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
     return (Gone if absent else SourceError)(f"{said}; check the address")
 

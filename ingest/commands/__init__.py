@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ingest.commands import chain, forum, papers, repo, upkeep
+from ingest.commands import chain, forum, papers, repo, sync, upkeep
 from ingest.commands.node import rereading
 
 __all__ = ["commands", "rereading"]
@@ -16,4 +16,5 @@ ingest = typer.Typer(
 for part in (papers, repo, forum, chain):
     ingest.add_typer(part.commands)
 commands.add_typer(ingest, name="ingest")
+commands.add_typer(sync.commands)
 commands.add_typer(upkeep.commands)
