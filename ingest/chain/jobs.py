@@ -110,7 +110,7 @@ class ChainJob:
         return self._writer.add_events(**{table: rows})
 
     def tell(self, paths: Iterable[str]) -> tuple[int, int, int]:
-        """Makes documents of the rows that came from these paths, where they changed.
+        """Makes documents of the rows that came from these paths, where they changed; others of them go.
 
         Returns the number of documents added or changed, of those unchanged, and of passages.
         """
@@ -118,7 +118,9 @@ class ChainJob:
         counts = [0, 0, 0]
         with self._writer.sql() as connection:
             for path in paths:
+                gone = {uri for uri, (document, _) in known.items() if document.path == path}
                 for document, passages in told(connection, path, self._limit):
+                    gone.discard(document.uri)
                     before = known.get(document.uri)
                     if before and before[1] == RECIPE and _same(before[0], document):
                         counts[1] += 1
@@ -127,6 +129,7 @@ class ChainJob:
                     counts[2] += len(passages)
                     self._writer.progress = partial(self._say, counts[0], counts[2])
                     self._writer.add(document, passages, RECIPE)
+                self._writer.remove(gone)
         return counts[0], counts[1], counts[2]
 
     def _say(self, documents: int, passages: int, embedded: int) -> None:

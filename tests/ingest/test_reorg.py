@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from index import doctor
 from index.errors import SourceError
 from index.library import Library
 from index.writer import Writer
@@ -102,7 +103,9 @@ def shaken(anvil: Anvil, folder: Path, seed: int, times: int, deepest: int) -> l
             now = rows(folder / "followed", EVENTS)
             assert now == rows(folder / f"fresh{turn}", EVENTS)
             assert now
-        return followed.report.reorgs
+        reorgs = followed.report.reorgs
+    assert list(doctor.faults(folder / "followed")) == []
+    return reorgs
 
 
 def test_after_reorganisations_the_events_are_those_of_a_fresh_library(anvil: Anvil, tmp_path: Path) -> None:
@@ -254,3 +257,45 @@ def test_what_was_read_before_a_node_failed_is_not_read_again(
     report = read(anvil, tmp_path, token)
     assert (report.logs, report.new) == (60 - kept, 60 - kept)
     assert rows(tmp_path, "SELECT count(*), count(DISTINCT value) FROM events") == [(60, 60)]
+
+
+def test_what_is_told_together_goes_with_its_rows(anvil: Anvil, tmp_path: Path) -> None:
+    token = anvil.deploy()
+
+    def told() -> list[str]:
+        documents = Library(tmp_path).documents()
+        return sorted(d.uri.split("/")[1] for d in documents if "/logs/" not in d.uri)
+
+    anvil.transfer(token, 1)
+    anvil.mine()
+    read(anvil, tmp_path, token, limit=2)
+    assert told() == ["block"]
+    anvil.transfer(token, 2)
+    anvil.mine()
+    anvil.transfer(token, 3)
+    anvil.mine()
+    read(anvil, tmp_path, token, limit=2)
+    assert told() == ["blocks"]
+    anvil.reorg(3)
+    read(anvil, tmp_path, token, limit=2)
+    assert told() == []
+    assert list(doctor.faults(tmp_path)) == []
+
+
+def test_contracts_are_asked_once_what_they_are(anvil: Anvil, tmp_path: Path) -> None:
+    slot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc"
+    named, nameless = anvil.deploy(), anvil.deploy(b"")
+    anvil.rpc("anvil_setStorageAt", named, slot, "0x" + nameless[2:].zfill(64))
+    with Proxy(anvil.url, lambda *_: None) as proxy:
+        for value in (1, 2):
+            for token in (named, nameless):
+                anvil.transfer(token, value)
+            anvil.mine()
+            with Node([Endpoint(proxy.url)]) as node, Library.writer(tmp_path) as writer:
+                assert follower(writer, node, named, nameless, limit=9).read(0).new == 2
+        assert proxy.methods().count("eth_call") == 2 * 3
+        assert proxy.methods().count("eth_getStorageAt") == 2 * 3
+    found = rows(tmp_path, "SELECT address, symbol, decimals FROM tokens ORDER BY symbol NULLS LAST")
+    assert found == [(named, "NOTE", 6), (nameless, None, 6)]
+    texts = [hit.passage.text for hit in Library(tmp_path).search("proxy implementation of the contract", 20)]
+    assert any(f"{named} is a proxy" in text and f"implementation is {nameless}" in text for text in texts)
