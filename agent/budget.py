@@ -88,10 +88,7 @@ def _count_message(message: BaseMessage, encoding: EncodingName) -> int:
 
 def count_tools(schemas: Sequence[dict[str, Any]], encoding: EncodingName = "o200k_base") -> int:
     """The tokens that tools take, reckoned from above. schemas: as they are sent."""
-    return sum(
-        _TOOL + math.ceil(_SCHEMA * count_tokens(json.dumps(schema, ensure_ascii=False), encoding))
-        for schema in schemas
-    )
+    return sum(_TOOL + math.ceil(_SCHEMA * count_tokens(json.dumps(schema), encoding)) for schema in schemas)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from agent.evidence import Evidence
 from agent.pack import PackedItem, PackingReport, Section, Verdict
 from index.errors import BudgetError
 from index.settings import Settings
+from index.values import Hit
 from prompts import Prompt
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def compose(
             question=words,
             reserve=terms.reserve,
             evidence=max(evidence_tokens, 0),
-            items=tuple(block.item for block in blocks),
+            items=(*(block.item for block in blocks), *(_twin(hit, terms) for hit in evidence.twins)),
             instructions=fixed - tool_tokens - words,
             tools=tool_tokens,
             history=count(before),
@@ -280,6 +281,11 @@ def _less(
         if blocks[at].is_sent:
             return [], [*blocks[:at], replace(blocks[at], verdict="no room"), *blocks[at + 1 :]], said
     return [], blocks, []
+
+
+def _twin(hit: Hit, terms: Terms) -> PackedItem:
+    """What the report says of a passage that repeats another."""
+    return PackedItem(hit.passage.id, hit.document.path, terms.count(hit.passage.text), "near-duplicate")
 
 
 def _unforged(text: str, boundary: str) -> str:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from agent.commands import asking, bot, chatting, events, reading, usage, verifying
+from agent.commands import asking, bot, chatting, events, prompts, reading, usage, verifying
 from index.settings import Settings
 
 if TYPE_CHECKING:
     from agent.verify import Reread
 
 commands = typer.Typer()
-for part in (asking, chatting, bot, events, reading, verifying, usage):
+for part in (asking, chatting, bot, events, reading, verifying, usage, prompts):
     commands.add_typer(part.commands)
 
 
