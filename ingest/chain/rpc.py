@@ -40,6 +40,9 @@ _BEHIND = re.compile(
     r"|after last|block height",
     re.IGNORECASE,
 )
+LIMITED = -32005
+"""EIP-1474 has this code for every limit; of logs it may be their number, elsewhere it is haste."""
+
 _HASTE_CODES = {429, -32007, -32016, -32029, -32097}
 _KEY = re.compile(r"(?=[\w-]*\d)[\w-]{24,}")
 
@@ -157,7 +160,8 @@ class Endpoint:
         code = error.get("code") if isinstance(error, dict) else None
         said = str(error.get("message") if isinstance(error, dict) else error)
         told = f"{self.name} refuses {method}: {_KEY.sub('…', ' '.join(said.split()))[:200]}"
-        if code in _HASTE_CODES or _HASTE.search(said):
+        limited = code == LIMITED and method != "eth_getLogs"
+        if limited or code in _HASTE_CODES or _HASTE.search(said):
             return Unreachable(f"{told}; try again later, or give a second --rpc")
         if _BEHIND.search(said):
             return Behind(f"{told}; the node may be behind, give a second --rpc")
@@ -188,9 +192,10 @@ class Endpoint:
             raise _named(self.name, network.translated(error)) from None
         finally:
             network.deadline.reset(token)
+        method = _each(body)[0]["method"]
         for one in _each(answer):
             if isinstance(one, dict) and one.get("error") is not None:
-                fault = self._fault("the request", one["error"])
+                fault = self._fault(method, one["error"])
                 if isinstance(fault, Unreachable) and not isinstance(fault, Behind):
                     raise fault
         return answer

@@ -141,6 +141,7 @@ FAULTS = {
     "status 429": lambda _: (429, {"Retry-After": "7"}, b"slow down"),
     "429 in words": refusing(429, "Your app has exceeded its compute units per second capacity"),
     "rate of one's own code": refusing(-32007, "50/second request limit reached"),
+    "any limit, not of logs": refusing(-32005, "limit exceeded"),
     "server error": lambda _: (503, {}, b"<html>"),
     "no JSON": lambda _: (200, {}, b"<html>hello</html>"),
     "broken off": lambda _: (200, {"Content-Length": "1000"}, b'{"jsonrpc'),
