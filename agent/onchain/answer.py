@@ -40,8 +40,9 @@ def answered(
     filters: Filters = Filters(),
     asked_at: datetime | None = None,
 ) -> Answer | None:
-    """The answer computed from the tables; None where the question is not of this kind, not understood, or
-    takes more than 20 seconds to compute.
+    """The answer computed from the tables; None where the question is not of this kind, or not understood.
+
+    None also where it takes more than 20 seconds.
 
     Refused where it asks for blocks or hashes that the library does not hold. budget: tokens.
     Raises what the library raises.

@@ -23,22 +23,20 @@ KindOf = Callable[[str], str]
 
 
 def event_named(clause: str, known: Known) -> str | None:
-    """The event that a clause names, as `Swap events`, `swaps`, `Sync`; approvals and transfers aside."""
-    for word in re.findall(r"[A-Za-z]\w+", clause):
-        for name in known.events:
-            if name in ("Transfer", "Approval"):
-                continue
-            parts = [part.lower() for part in re.findall(r"[A-Z][a-z]+", name)]
-            stems = {one.lower().removesuffix("s") for one in re.findall(r"[A-Za-z]+", clause)}
-            if len(parts) > 1 and {part.removesuffix("s") for part in parts} <= stems:
-                return name
-            plural = word.lower() in (f"{name.lower()}s", f"{name.lower()}es", f"{name.lower()}ed")
-            if (
-                word == name
-                or plural
-                or (word.lower() == name.lower() and re.search(r"\bevents?|logs?\b", clause))
-            ):
-                return name
+    """The event that a clause names, as `Swap events`, `swaps`, `names renewed`."""
+    names = sorted(known.events - {"Transfer", "Approval"}, key=lambda name: (-len(name), name))
+    words = re.findall(r"[A-Za-z]\w*", clause)
+    if exact := next((name for name in names if name in words), None):
+        return exact
+    stems = {word.lower().removesuffix("s") for word in words}
+    of_events = lex.LOGS.search(clause)
+    for name in names:
+        parts = {part.lower().removesuffix("s") for part in re.findall(r"[A-Z][a-z]+", name)}
+        if len(parts) > 1 and parts - {"event"} <= stems and len(parts - {"event"}) > 1:
+            return name
+        forms = {f"{name.lower()}{end}" for end in ("s", "es", "ed", *([""] if of_events else []))}
+        if forms & {word.lower() for word in words}:
+            return name
     return None
 
 
@@ -176,6 +174,9 @@ def of_addresses(seen: Named, subject: str, known: Known) -> Iterator[Condition]
         if token and address in known.tokens and not re.search(rf"\b(?:{_GIVES}|{_TAKES})\s+$", lead):
             yield Condition(f"{token} = '{address}'", f"of token {address}")
             continue
+        after = re.search(
+            rf"ADDRESS{at}\s+(?:(receiv|get|got|gain)|(send|sent|sell|sold|giv|gave|pay|paid))", seen.rest
+        )
         gives = [m.end() for m in re.finditer(rf"\b{_GIVES}\b", lead)]
         takes = [m.end() for m in re.finditer(rf"\b{_TAKES}\b", lead)]
         about = [m.end() for m in re.finditer(rf"\b{_OF}\b", lead)]
@@ -183,6 +184,8 @@ def of_addresses(seen: Named, subject: str, known: Known) -> Iterator[Condition]
         columns, verb = parts.about, "of" if subject == "logs" else "with"
         if subject == "logs":
             pass
+        elif after:
+            columns, verb = (parts.taker, "to") if after[1] else (parts.giver, "from")
         elif last and last in gives:
             columns, verb = parts.giver, "from"
         elif last and last in takes:

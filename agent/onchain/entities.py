@@ -65,7 +65,7 @@ def named(question: str, known: Known) -> Named:
     rest = _BLOCKS.sub(" BLOCKS ", question)
     days = [date(int(y), int(m), int(d)) for y, m, d in _DAY.findall(rest) if _is_day(y, m, d)]
     rest = _DAY.sub(" DAY ", rest)
-    if "block" in question.lower():
+    if "block" in question.lower() or known.first >= 100_000:
         bare = [
             one
             for one in re.findall(r"(?<![\w.,])\d{4,}(?![\w.]|,\d)", rest)

@@ -17,7 +17,7 @@ _CLAUSES = re.compile(
     re.IGNORECASE,
 )
 _TOP = re.compile(
-    r"\b(?:top|first|last|largest|biggest|highest|smallest|lowest)\s+(\d+|two|three|four|five|ten)\b",
+    r"\b(?:top|first|last|largest|biggest|highest|smallest|lowest|which)\s+(\d+|two|three|four|five|ten)\b",
     re.IGNORECASE,
 )
 _FIGURES = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
@@ -79,10 +79,11 @@ def _within(seen: Named, text: str) -> Named:
 def _clause(clause: str, seen: Named, known: Known, kind_of: KindOf, before: Asked | None) -> Asked | None:
     """What one clause asks for. before: what the clause before it did, which `of them` refers to."""
     inherits = bool(before and lex.OF_THEM.search(clause))
+    one_thing = lex.ANAPHORA.search(clause) and not lex.PLURAL.search(clause)
+    if before and not inherits and not one_thing and (further := _further(clause, seen, before)):
+        return further
     if before and not inherits and lex.ANAPHORA.search(clause):
         return None
-    if before and (further := _further(clause, seen, before)):
-        return further
     subject = before.subject if before and inherits else _subject(clause, seen, known)
     if subject is None or (before and not inherits and not _own_subject(clause, subject)):
         return None
@@ -124,7 +125,7 @@ def _further(clause: str, seen: Named, before: Asked) -> Asked | None:
         or _own_subject(clause, before.subject)
     ):
         return None
-    if not re.search(r"\b(?:amounts?|values?|volume|gas|fees?|size)\b", clause, re.IGNORECASE):
+    if not re.search(r"\b(?:amounts?|values?|volume|gas|fees?|size|sum|total)\b", clause, re.IGNORECASE):
         return None
     found = _shaped(replace(before, aggregate=aggregate, group=None, measure=None, top=1), clause)
     return found if found and found != before and found.aggregate == aggregate else None
@@ -140,7 +141,8 @@ def _subject(clause: str, seen: Named, known: Known) -> str | None:
         ("transfers", lex.AGGREGATES[0][1].search(clause) and address and not ether),
         ("transfers", lex.SWAPS.search(clause) and seen.hashes),
         ("blocks", lex.SHARE.search(clause) and lex.GAS_LIMIT.search(clause)),
-        ("blocks", lex.BLOCK_ONLY.search(clause) and alone),
+        ("blocks", lex.MORE_OR_LESS.search(clause) and clause.count("BLOCKS") > 1 and not address),
+        ("blocks", lex.BLOCK_ONLY.search(clause) and alone and not _of_transactions(clause)),
         (
             "transfers",
             token and seen.amounts and lex.TRANSFERS.search(clause) and not lex.APPROVALS.search(clause),
@@ -154,6 +156,7 @@ def _subject(clause: str, seen: Named, known: Known) -> str | None:
             not token and not lex.OF_TOKENS.search(clause) and (seen.hashes or lex.TXS.search(clause)),
         ),
         ("transactions", moved and not token and re.search(r"\bvalue\b", clause)),
+        ("transactions", not token and lex.CALLED.search(clause)),
         ("transfers", moved),
         ("blocks", lex.BLOCK_WORDS.search(clause) and not address),
         ("transactions", ether or lex.TRANSACTIONS.search(clause) or seen.hashes or seen.selectors),
@@ -257,6 +260,9 @@ def _shaped(asked: Asked, clause: str) -> Asked | None:
         return replace(asked, measure=measure or Measure("value", "value"))
     if asked.aggregate in ("count", "list") and (by := lex.BY_EACH.search(clause)):
         return replace(asked, group=_group(asked.subject, clause[by.end() :]), top=20)
+    everything = asked.aggregate == "list" and all(one.wide for one in asked.conditions)
+    if asked.subject == "transactions" and everything and measure:
+        return replace(asked, measure=measure, aggregate="average" if measure.decimals == 9 else "sum")
     return replace(asked, measure=measure)
 
 
@@ -309,12 +315,12 @@ def _group(subject: str, clause: str) -> str | None:
     }
     focus = lex.FOCUS.search(clause)
     for text in ((focus[0] if focus else ""), clause):
-        best: tuple[int, str] | None = None
-        for pattern, part in lex.GROUPS:
-            found = pattern.search(text)
-            column = columns[part]
-            if found and column and (best is None or found.start() < best[0]):
-                best = (found.start(), column)
-        if best:
-            return best[1]
+        for groups in (lex.GROUPS, lex.ANYBODY):
+            found = [
+                (match.start(), column)
+                for pattern, part in groups
+                if (match := pattern.search(text)) and (column := columns[part])
+            ]
+            if found:
+                return min(found)[1]
     return None

@@ -37,6 +37,8 @@ GENERAL = re.compile(
 
 NOT_COMPUTED = _words(
     r"percentiles?|quantiles?|standard deviation|variance|correlat\w+|gini|histogram|distribution"
+    r"|equal(?:s| to)?|more than one|more than once"
+    r"|(?:more|less|fewer|higher|lower|greater|smaller) than (?:the|average|their)"
 )
 """What the grammar knows that it cannot compute."""
 
@@ -299,12 +301,20 @@ GROUPS: Sequence[tuple[re.Pattern[str], str]] = (
         "event",
     ),
     (_words(r"functions?|selectors?|methods?"), "selector"),
-    (_words(r"addresses|address|accounts?|wallets?|EOAs?|who"), "giver"),
     (_words(r"blocks?"), "block"),
     (_words(r"transactions?|txs?"), "transaction"),
 )
+ANYBODY: Sequence[tuple[re.Pattern[str], str]] = (
+    (_words(r"addresses|address|accounts?|wallets?|EOAs?|who"), "giver"),
+)
+"""Groups where nothing says which part an address plays."""
+
+PLURAL = _words(r"they|them|their|these|those")
+CALLED = _words(r"calls?|called|calling|callers?")
 ANAPHORA = _words(r"it|its|that|this|them|their|they|those|these|he|his|same")
-OF_THEM = _words(r"(?:which|how many|what|any|one) of (?:them|these|those)|of (?:them|these|those)")
+OF_THEM = _words(
+    r"how many (?:were|are)|(?:which|how many|what|any|one) of (?:them|these|those)|of (?:them|these|those)"
+)
 
 STOP = frozenset(
     [

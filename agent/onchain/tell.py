@@ -60,7 +60,8 @@ def _counted(asked: Asked, run: Run) -> Iterator[Statement]:
     subject = compose.SUBJECTS[asked.subject]
     result = run(compose.counting(asked))
     found, of_all = (int(value) for value in result.rows[0])
-    one_by_one = asked.aggregate != "count" or 0 < found <= LISTED
+    some = any(not one.wide for one in asked.conditions) or asked.aggregate in ("first", "last")
+    one_by_one = (asked.aggregate != "count" and some) or 0 < found <= LISTED
     limit = asked.top if asked.aggregate in ("first", "last") else LISTED
     rows = run(compose.listing(asked, limit)).records() if found else []
     said = _said(asked)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.answers import NOT_IN_LIBRARY, Answer
+from agent.answers import NOT_IN_LIBRARY, Answer, Sentence
 from agent.ask import ask
-from agent.onchain.answer import answered
+from agent.onchain.answer import answered, completed
 from agent.sql import SCHEME, rereading
 from agent.verify import verify
 from index.errors import SourceError
@@ -254,6 +255,25 @@ def test_what_is_not_there_is_refused_in_so_many_words(library, question, told):
 )
 def test_other_questions_are_left_to_the_passages(library, question):
     assert answered(library, question, BUDGET) is None
+
+
+def test_what_other_sources_say_follows_where_the_question_asks_for_it(library):
+    question = "What is the base fee of block 101, and which proposal defines it?"
+    rows = answer_of(library, question)
+    asked = []
+
+    def quote(more: str) -> Answer:
+        asked.append(more)
+        citation = replace(rows.citations[0], quote="It is burned.")
+        return replace(rows, sentences=(Sentence("It is burned.", (1,)),), citations=(citation,))
+
+    whole = completed(rows, question, quote)
+    assert asked[0].startswith(question)
+    assert whole.sentences[: len(rows.sentences)] == rows.sentences
+    assert whole.sentences[-1] == Sentence("It is burned.", (len(rows.citations) + 1,))
+    assert [one.number for one in whole.citations] == list(range(1, len(rows.citations) + 2))
+    assert whole.intact
+    assert completed(rows, "What is the base fee of block 101?", quote) == rows
 
 
 def test_filters_hold(library):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -16,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import sql
+from agent.context import Evidence
 from agent.sql import Limits, query
 from agent.sqlworker import Refused, checked
+from agent.tools import Desk, tools
 from index.errors import SettingsError, SourceError
 from index.library import Library
 from index.values import Filters, Kind, Reading, SourceRef
@@ -237,6 +240,24 @@ def test_rows_lead_to_their_passages(library):
     assert f"0x{102 * 1000 + 2:064x}" in hit.passage.text
     assert str(6 * 1_234_567 * 102) in hit.passage.text
     assert SourceRef.of(hit.document, hit.passage).log_index == 5
+
+
+def test_a_model_asks_in_sql_and_the_rows_are_evidence(library):
+    desk = Desk(library, Filters(), Evidence(), lambda _step: None)
+    [tool] = [one for one in tools(desk) if one.name == "sql"]
+    select = "SELECT * FROM token_transfers WHERE block_number = 102 AND log_index = 5"
+    said = asyncio.run(tool.ainvoke({"select": select}))
+    assert f"value: {6 * 1_234_567 * 102}" in said
+    texts = [section.text for section in desk.evidence.sections.values()]
+    assert any(f"value: {6 * 1_234_567 * 102}" in text for text in texts)
+    assert {section.document.kind for section in desk.evidence.sections.values()} == {Kind.EVENT}
+    with pytest.raises(SettingsError, match="refused"):
+        asyncio.run(tool.ainvoke({"select": "DROP VIEW events"}))
+
+
+def test_a_library_without_events_offers_no_sql(sample_library):
+    desk = Desk(Library(sample_library), Filters(), Evidence(), lambda _step: None)
+    assert "sql" not in {one.name for one in tools(desk)}
 
 
 def test_the_command_prints_rows_json_and_csv(library, chaincite):
