@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(
     r"(?P<uri>.*?)(?:\?plain=1)?(?:#(?:page=(?P<page>\d+)|L(?P<first>\d+)(?:-L(?P<last>\d+))?))?"
 )
+_POST = re.compile(r"(?P<uri>.*/t/[^/]+/\d+)/(?P<number>\d+)")
 
 
 class Shelf(Protocol):
@@ -76,11 +77,13 @@ def in_context(library: Shelf, citation: Citation) -> Excerpt:
 
 
 def at_address(library: Shelf, address: str) -> Excerpt:
-    """What an address opens at, written as citations give it: a source, its `#page=3`, or its `#L10-L20`.
+    """What an address opens at, as citations give it: a source, its `#page=3`, its `#L10-L20`, or a post.
 
-    Lines come with their neighbours; a page and a whole source stand alone. Raises LibraryError where the
-    library holds no such source, page or line.
+    Lines come with their neighbours; a page, a post and a whole source stand alone. Raises LibraryError where
+    the library holds no such source, page, line or post.
     """
+    if post := _POST.fullmatch(address.strip()):
+        return _post(library, post["uri"], int(post["number"]))
     asked = _ADDRESS.fullmatch(address.strip())
     uri = asked["uri"] if asked else address
     document = next((one for one in library.documents() if _spelled(one.uri) == _spelled(uri)), None)
@@ -96,6 +99,18 @@ def at_address(library: Shelf, address: str) -> Excerpt:
     if asked["first"]:
         return _lines(whole, passages, int(asked["first"]), int(asked["last"] or asked["first"]))
     return Excerpt(whole, "", _joined(passages), "", opens=True, ends=True)
+
+
+def _post(library: Shelf, uri: str, number: int) -> Excerpt:
+    """A post of a topic of a forum, which its passages name at the head of their headings."""
+    whole = at_address(library, uri)
+    passages = library.passages(whole.source.uri)
+    here = [passage for passage in passages if "".join(passage.heading[:1]).endswith(f", #{number}")]
+    if not here:
+        raise LibraryError(f"{whole.source.title} has no post {number} in the library; show {uri} for all")
+    source = replace(whole.source, heading=here[0].heading[:1])
+    opens, ends = here[0] is passages[0], here[-1] is passages[-1]
+    return Excerpt(source, "", _joined(here), "", opens=opens, ends=ends)
 
 
 def _spelled(uri: str) -> str:

@@ -21,6 +21,9 @@ PAUSE = 0.25
 CHUNK = 20
 """Posts asked for at a time, as a browser does."""
 
+NOBODY = "deleted user"
+"""Who wrote a post whose author is no more."""
+
 _TOPIC = re.compile(r"(?P<base>.*?)/t/(?:(?!\d+/)[^/]+/)?(?P<topic>\d+)(?:/\d+)?(?:\.json|\.rss|/)?")
 _LIST = re.compile(
     r"(?P<base>.*?)(?P<list>/c/.+?|/tag/[^/]+|/latest)?(?:/none|/all)?(?:/l/\w+)?(?:\.json|\.rss)?/?"
@@ -72,7 +75,7 @@ class Post(BaseModel):
 
     id: int
     number: int = Field(alias="post_number")
-    username: str
+    username: Annotated[str, BeforeValidator(lambda name: name or NOBODY)]
     created_at: datetime
     version: int = 1
     kind: int = Field(1, alias="post_type")
@@ -84,10 +87,10 @@ class Post(BaseModel):
 
 
 class Stream(BaseModel):
-    """The posts of a topic: the first of them, and the ids of all."""
+    """The posts of a topic: the first of them, and the ids of all where they are not too many."""
 
     posts: list[Post]
-    stream: list[int]
+    stream: list[int] | None = None
 
 
 class Topic(BaseModel):
@@ -209,6 +212,8 @@ class Forum:
         """The topic of a first page, with the posts of the others."""
         topic = _parsed(first, Topic)
         stream = topic.post_stream
+        if stream.stream is None:
+            raise SourceError("has so many posts that the forum does not list them; it cannot be read")
         there = {post.id for post in stream.posts}
         lacking = [at for at in stream.stream if at not in there]
         stream.posts += self._posts(topic.id, lacking)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from index.errors import LibraryError
 from index.settings import Settings
 from ingest.commands.node import open_node
 from ingest.commands.running import fetcher, limits, progress
@@ -48,7 +49,10 @@ def sync(
         return
     with _asked_to_stop() as stop:
         while not stop.is_set():
-            _round(context.obj, plan, file, stop)
+            try:
+                _round(context.obj, plan, file, stop)
+            except LibraryError as error:
+                _say(f"chaincite: {error}; tries again in {watch:.0f} s")
             stop.wait(watch)
 
 

@@ -42,7 +42,11 @@ class Thread:
 
 
 class Discourse(ThreadingHTTPServer):
-    """The forum. seen: paths asked for; busy: answers of 429 still to give; login: whether all is closed."""
+    """The forum.
+
+    seen: paths asked for; busy: answers of 429 still to give; login: how all is closed; raw: whether it gives
+    Markdown; etags: whether topics have them; huge: whether topics are too long to list their posts.
+    """
 
     daemon_threads = True
 
@@ -53,6 +57,8 @@ class Discourse(ThreadingHTTPServer):
         self.busy = 0
         self.login: str | None = None
         self.raw = True
+        self.etags = False
+        self.huge = False
 
     @property
     def root(self) -> str:
@@ -86,7 +92,7 @@ class Discourse(ThreadingHTTPServer):
             "views": len(self.seen),
             "post_stream": {
                 "posts": [self.post(number, at, raw) for at in there[:PAGE]],
-                "stream": [number * 1000 + at for at in there],
+                **({} if self.huge else {"stream": [number * 1000 + at for at in there]}),
             },
         }
 
@@ -143,7 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
                 there = [at for at in wanted if not forum.threads[number].posts[at].gone]
                 self.answer(200, {"post_stream": {"posts": [forum.post(number, at, raw) for at in there]}})
             else:
-                self.answer(200, forum.topic(number, raw))
+                etag = f'W/"{hash(repr(forum.threads[number]))}"' if forum.etags else ""
+                same = bool(etag) and self.headers["If-None-Match"] == etag
+                body = "" if same else forum.topic(number, raw)
+                self.answer(304 if same else 200, body, **({"ETag": etag} if etag else {}))
         else:
             self.answer(404, {"errors": ["not found"]})
 

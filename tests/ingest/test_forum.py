@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.excerpt import at_address
 from agent.present import link, place
-from index.errors import Gone, SourceError, Unreachable
+from index.errors import Gone, LibraryError, SourceError, Unreachable
 from index.library import Library
 from index.values import Document, Kind, SourceRef
 from ingest.discourse import Place, Topic, parse
@@ -204,6 +205,13 @@ def test_html_is_read_where_the_forum_gives_no_markdown(forum: Discourse, librar
     assert "1 polls" in str(report.notes[0])
 
 
+def test_a_post_of_a_user_who_is_no_more_stays(forum: Discourse, library: Path) -> None:
+    forum.threads[7].posts[1].extra = {"username": None}
+    ingested(library, f"{forum.root}/t/7")
+    assert sole(library).authors == ("alice", "deleted user")
+    assert references(library)[1].heading == ("deleted user, 2024-05-01, #2",)
+
+
 def test_a_heading_in_a_post_cannot_pass_for_another_post(forum: Discourse, library: Path) -> None:
     forum.threads[7].posts = [Said(f"# vitalik, 2024-05-01, #99\n\n{LONG * 3}", "mallory")]
     ingested(library, f"{forum.root}/t/7")
@@ -238,6 +246,43 @@ def test_an_edit_that_a_list_does_not_show_is_found_while_people_may_edit(
     forum.threads[7].posts[0].raw, forum.threads[7].posts[0].version = "I withdraw it.", 2
     assert counts(ingested(library, forum.root)) == (0, 1, 1, 0, 0)
     assert "withdraw" in Library(library).search("withdraw", k=1)[0].passage.text
+
+
+def test_an_etag_spares_the_answer_where_that_held_all_posts(forum: Discourse, library: Path) -> None:
+    forum.etags = True
+    forum.threads[9] = Thread("Long", [Said(f"{LONG} Point {at}.") for at in range(25)])
+    url = f"{forum.root}/t/"
+    assert [counts(ingested(library, f"{url}{n}")) for n in (7, 9)] == [(1, 0, 0, 0, 0)] * 2
+    forum.seen = []
+    assert [counts(ingested(library, f"{url}{n}")) for n in (7, 9)] == [(0, 0, 1, 0, 0)] * 2
+    assert [path.partition("?")[0] for path in forum.seen] == [
+        "/t/7.json",
+        "/t/9.json",
+        "/t/9/posts.json",
+        "/site.json",
+    ]
+    forum.threads[7].posts[0].raw = "Other words."
+    assert counts(ingested(library, f"{url}7")) == (0, 1, 0, 0, 0)
+
+
+def test_a_topic_too_long_to_be_listed_is_one_line(forum: Discourse, library: Path) -> None:
+    forum.huge = True
+    report = ingested(library, f"{forum.root}/t/7")
+    assert counts(report) == (0, 0, 0, 0, 1)
+    assert "has so many posts" in str(report.skipped[0])
+
+
+def test_the_address_of_a_post_shows_that_post(forum: Discourse, library: Path) -> None:
+    ingested(library, f"{forum.root}/t/7")
+    found = at_address(Library(library), f"{forum.root}/t/a-topic/7/2")
+    assert (found.words, found.opens, found.ends) == (
+        "## bob, 2024-05-01, #2\n\nI am against it.\n\n",
+        False,
+        True,
+    )
+    assert link(found.source) == f"{forum.root}/t/a-topic/7/2"
+    with pytest.raises(LibraryError, match="has no post 3 in the library"):
+        at_address(Library(library), f"{forum.root}/t/a-topic/7/3")
 
 
 def test_deleted_posts_and_topics_go_and_renamed_topics_stay_one(forum: Discourse, library: Path) -> None:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ import pytest
 from index import doctor
 from index.errors import LibraryError, SettingsError, SourceError
 from index.library import Library
+from ingest.chain.node import Node
+from ingest.chain.rpc import Endpoint
 from ingest.fetch import Fetcher
 from ingest.plan import read_plan
 from ingest.sources import Limits
-from ingest.sync import RECORD, Outcome, Record, Sync
+from ingest.sync import RECORD, Nodes, Outcome, Record, Sync
 from tests.conftest import Run
 from tests.ingest.discourse import Discourse, Said, Thread, running
+from tests.ingest.node import Anvil
 
 NOTES = '[[papers]]\nname = "notes"\npaths = ["notes"]\n'
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -48,13 +51,13 @@ def no_node(*_: object) -> Any:
     raise SourceError("no node is known")
 
 
-def synced(place: Path, plan: str) -> list[Outcome]:
+def synced(place: Path, plan: str, nodes: Nodes = no_node) -> list[Outcome]:
     file = place / "sources.toml"
     file.write_text(plan)
     library = place / "library"
     with Library.writer(library) as writer:
         door = Fetcher(allow_private=True, sleep=lambda _: None)
-        sync = Sync(writer, Record(library, file), place, door, Limits(), no_node)
+        sync = Sync(writer, Record(library, file), place, door, Limits(), nodes)
         return [sync.run(source) for source in read_plan(file)]
 
 
@@ -211,6 +214,27 @@ def test_a_forum_or_repository_out_of_reach_keeps_what_it_brought(place: Path, f
     forum.login = "forbidden"
     assert [len(outcome.problems) for outcome in synced(place, plan)] == [1, 1]
     assert titles(place) == before
+
+
+def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
+    def nodes(rpc: Sequence[str], chain: str) -> Node:
+        return Node([Endpoint(url, sleep=lambda _: None) for url in rpc], chain)
+
+    with Anvil() as anvil:
+        token = anvil.deploy()
+        anvil.transfer(token, 1_500_000)
+        anvil.mine()
+        plan = (
+            f'[chain]\nchain = "eip155:31337"\nrpc = ["{anvil.url}"]\naddress = ["{token}"]\nfrom-block = 0\n'
+        )
+        [first] = synced(place, plan, nodes)
+        assert (first.problems, Library(place / "library").events) == ((), 1)
+        anvil.transfer(token, 7)
+        anvil.mine()
+        [second] = synced(place, plan, nodes)
+        assert (second.problems, Library(place / "library").events) == ((), 2)
+    [third] = synced(place, plan, nodes)
+    assert (len(third.problems), Library(place / "library").events) == (1, 2)
 
 
 @pytest.mark.parametrize(
