@@ -18,6 +18,7 @@ from agent.onchain.asked import Absent, Asked, Known
 from agent.onchain.tell import Statement, cut, told
 from agent.pack import PackingReport
 from agent.sql import Limits, Result
+from index.errors import LibraryError
 from index.values import Filters, Hit, Kind, SourceRef
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def completed(rows: Answer, question: str, quote: Callable[[str], Answer]) -> An
 def _statements(
     connection: DuckDBPyConnection, question: str, generation: int, filters: Filters
 ) -> list[Statement] | Absent | None:
+    import duckdb
+
     from agent.onchain.grammar import read
     from agent.sqlworker import Refused, run
 
@@ -157,8 +160,13 @@ def _statements(
             return None
         found = [statement for one in asked for statement in told(one, ask)]
         return list({statement.text: statement for statement in found}.values()) or None
-    except Refused:
+    except (Refused, duckdb.InterruptException):
         return None
+    except duckdb.Error as error:
+        raise LibraryError(
+            f"the tables of events cannot be read ({str(error).splitlines()[0]}); `chaincite doctor` says"
+            " what is damaged, and --kind paper --kind proposal asks without them"
+        ) from error
 
 
 def _understood(asked: Iterable[Asked]) -> bool:
