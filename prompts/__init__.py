@@ -90,7 +90,7 @@ def load(name: str, folder: Path | None = None) -> Prompt:
 
 
 def load_all(folder: Path | None = None) -> tuple[Prompt, ...]:
-    """All prompts as they are used. Raises SettingsError, also for a file of `folder` that is none of them."""
+    """All prompts as they are used. Raises SettingsError, also for a file of `folder` that names none."""
     if folder is not None:
         if not folder.is_dir():
             raise SettingsError(
