@@ -113,6 +113,7 @@ class Row(BaseModel):
     title: str = ""
     posts_count: int = 0
     bumped_at: datetime | None = None
+    category_id: int | None = None
 
 
 class _Rows(BaseModel):

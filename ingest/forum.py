@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,10 +14,10 @@ from index.errors import Gone, SourceError, Unreachable
 from index.values import Document, Reading
 from index.writer import Writer
 from ingest.chunk import Chunker
-from ingest.discourse import Forum, Place, Row
+from ingest.discourse import Forum, Place, Row, parse
 from ingest.fetch import Fetcher
 from ingest.jobs import READERS, Progress, Report
-from ingest.posts import location, read_topic
+from ingest.posts import LOCATION, location, read_topic
 from ingest.sources import Limits, Problem
 
 VERSION = "1"
@@ -74,10 +74,7 @@ class ForumJob:
         forum = Forum(place.root, self._fetcher, self._sleep)
         held = {known[0].location: known for known in self._writer.known().values()}
         tally = _Tally()
-        rows = [Row(id=place.topic)] if place.topic else list(forum.topics(place.listing, limit + 1))
-        if len(rows) > limit:
-            rows.pop()
-            tally.notes.append(Problem(place.root, f"only {limit} topics are read; more with --limit N"))
+        rows = self._rows(forum, place, limit, [known for known, _ in held.values()], tally)
         for at, row in enumerate(rows):
             known = held.get(location(place.root, row.id))
             self._writer.progress = partial(self._tell, at + 1, len(rows), tally)
@@ -99,6 +96,31 @@ class ForumJob:
         self._writer.remove(tally.gone)
         self._writer.publish()
         return self._report(place, tally, embedded, began)
+
+    def _rows(
+        self, forum: Forum, place: Place, limit: int, held: Iterable[Document], tally: _Tally
+    ) -> list[Row]:
+        """The topics to look at; with a whole list, those too that were read and that it shows no more."""
+        if place.topic is not None:
+            return [Row(id=place.topic)]
+        rows = list(forum.topics(place.listing, limit + 1))
+        if len(rows) > limit:
+            tally.notes.append(Problem(place.root, f"only {limit} topics are read; more with --limit N"))
+            return rows[:limit]
+        listed = {row.id for row in rows}
+        missing = {
+            there.topic: document.category
+            for document in held
+            if document.location.startswith(LOCATION)
+            and (there := parse(document.location.removeprefix(LOCATION))).root == place.root
+            and there.topic not in listed
+        }
+        if not missing or place.listing.startswith("/tag/"):
+            return rows
+        categories = {forum.category(row.category_id) for row in rows}
+        return rows + [
+            Row(id=topic) for topic, category in missing.items() if topic and category in categories
+        ]
 
     def _topic(self, forum: Forum, row: Row, known: tuple[Document, str] | None, tally: _Tally) -> None:
         """Brings one topic up to date."""

@@ -35,8 +35,12 @@ def ingest_forum(
     settings: Settings = context.obj
     try:
         place = parse(url)
-        with progress() as bar, Library.writer(settings.library, settings.embedder) as writer:
-            report = ForumJob(writer, fetcher(settings), limits(settings), bar).run(place, limit)
+        with (
+            progress() as bar,
+            fetcher(settings) as door,
+            Library.writer(settings.library, settings.embedder) as writer,
+        ):
+            report = ForumJob(writer, door, limits(settings), bar).run(place, limit)
     except SourceError as error:
         raise type(error)(f"{url}: {error}") from error
     tell(report)

@@ -62,13 +62,17 @@ def _round(settings: Settings, plan: Plan, file: Path, stop: Event) -> list[Outc
     from ingest.sync import Record, Sync
 
     outcomes: list[Outcome] = []
-    with progress() as bar, Library.writer(settings.library, settings.embedder) as writer:
+    with (
+        progress() as bar,
+        fetcher(settings) as door,
+        Library.writer(settings.library, settings.embedder) as writer,
+    ):
         record = Record(settings.library, file)
         job = Sync(
             writer,
             record,
             file.parent,
-            fetcher(settings),
+            door,
             limits(settings),
             lambda rpc, chain: open_node(settings, rpc, chain),
             bar,

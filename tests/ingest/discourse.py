@@ -105,6 +105,7 @@ class Discourse(ThreadingHTTPServer):
                 "title": self.threads[n].title,
                 "posts_count": sum(not said.gone for said in self.threads[n].posts),
                 "bumped_at": self.threads[n].bumped,
+                "category_id": self.threads[n].category,
             }
             for n in some
         ]
@@ -137,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == ["site"]:
             rows = [{"id": 1, "name": "Governance"}, {"id": 5, "name": "Fees", "parent_category_id": 1}]
             self.answer(200, {"categories": rows})
-        elif path[0] == "latest" or (path[0] == "c" and path[-1] in ("5", "6")):
+        elif path[0] in ("latest", "tag") or (path[0] == "c" and path[-1] in ("5", "6")):
             category = int(path[-1]) if path[0] == "c" else None
             self.answer(200, forum.listed(int(query.get("page", ["0"])[0]), category))
         elif path[0] == "t" and int(path[1]) in forum.threads:

@@ -46,8 +46,8 @@ def doors() -> Fetcher:
 
 
 def ingested(library: Path, url: str, limit: int = 100) -> Report:
-    with Library.writer(library) as writer:
-        return ForumJob(writer, doors(), sleep=lambda _: None).run(parse(url), limit)
+    with doors() as door, Library.writer(library) as writer:
+        return ForumJob(writer, door, sleep=lambda _: None).run(parse(url), limit)
 
 
 def counts(report: Report) -> tuple[int, int, int, int, int]:
@@ -297,6 +297,17 @@ def test_deleted_posts_and_topics_go_and_renamed_topics_stay_one(forum: Discours
     assert Library(library).documents() == []
 
 
+def test_a_topic_that_a_whole_list_shows_no_more_goes_if_it_was_deleted(
+    forum: Discourse, library: Path
+) -> None:
+    forum.threads[9] = Thread("Elsewhere", [Said("Other words.")], category=1)
+    assert counts(ingested(library, forum.root)) == (3, 0, 0, 0, 0)
+    forum.threads[7].status = forum.threads[9].status = 404
+    assert counts(ingested(library, f"{forum.root}/tag/none"))[3] == 0
+    assert counts(ingested(library, f"{forum.root}/c/fees/5")) == (0, 0, 1, 1, 0)
+    assert [document.title for document in Library(library).documents()] == ["Elsewhere", "Old times"]
+
+
 def test_a_topic_that_became_private_stays(forum: Discourse, library: Path) -> None:
     ingested(library, f"{forum.root}/t/7")
     forum.threads[7].status = 403
@@ -375,15 +386,16 @@ def test_a_page_that_is_no_forum_is_one_line(server, library: Path) -> None:  # 
 def test_a_citation_is_checked_at_the_forum(forum: Discourse, library: Path) -> None:
     ingested(library, f"{forum.root}/t/7")
     [ref, _] = references(library)
-    assert reread(ref, doors()).document.sha256 == ref.sha256
-    forum.threads[7].posts[0].raw = "I never said it."
-    assert reread(ref, doors()).document.sha256 != ref.sha256
-    forum.threads[7].status = 410
-    with pytest.raises(Gone):
-        reread(ref, doors())
-    forum.threads[7].status = 503
-    with pytest.raises(Unreachable):
-        reread(ref, doors())
+    with doors() as door:
+        assert reread(ref, door).document.sha256 == ref.sha256
+        forum.threads[7].posts[0].raw = "I never said it."
+        assert reread(ref, door).document.sha256 != ref.sha256
+        forum.threads[7].status = 410
+        with pytest.raises(Gone):
+            reread(ref, door)
+        forum.threads[7].status = 503
+        with pytest.raises(Unreachable):
+            reread(ref, door)
 
 
 def test_the_command_says_what_was_read(chaincite, forum: Discourse, library: Path) -> None:  # type: ignore[no-untyped-def]

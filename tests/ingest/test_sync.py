@@ -55,8 +55,8 @@ def synced(place: Path, plan: str, nodes: Nodes = no_node) -> list[Outcome]:
     file = place / "sources.toml"
     file.write_text(plan)
     library = place / "library"
-    with Library.writer(library) as writer:
-        door = Fetcher(allow_private=True, sleep=lambda _: None)
+    door = Fetcher(allow_private=True, sleep=lambda _: None)
+    with door, Library.writer(library) as writer:
         sync = Sync(writer, Record(library, file), place, door, Limits(), nodes)
         return [sync.run(source) for source in read_plan(file)]
 
