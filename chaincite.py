@@ -31,7 +31,7 @@ PIPE_CLOSED = 141
 
 app = typer.Typer(
     name="chaincite",
-    help="Answers questions about crypto from a library of papers and proposals, a source for each sentence.",
+    help="Answers questions about crypto from a library of your own, with a source for each sentence.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
