@@ -12,7 +12,7 @@ first. What it leaves goes to the conversation, which has none where no evidence
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -79,9 +79,9 @@ class Terms:
 
     @property
     def room(self) -> int:
-        """The tokens that a request may count."""
-        counted = math.floor((self.limit - self.reserve) / self.factor)
-        return counted if self.reckoned(counted) + self.reserve <= self.limit else counted - 1
+        """The tokens that a request may count: the most that are reckoned to fit."""
+        near = math.floor((self.limit - self.reserve) / self.factor)
+        return next(n for n in (near + 1, near, near - 1) if self.reckoned(n) + self.reserve <= self.limit)
 
     def reckoned(self, counted: int) -> int:
         """The tokens to expect where so many were counted."""
@@ -226,8 +226,8 @@ def _asked(blocks: Sequence[_Block], *, prompt: Prompt, boundary: str, question:
 def _packed(evidence: Evidence, question: str, boundary: str, room: int, terms: Terms) -> list[_Block]:
     """What becomes of each section, best first.
 
-    Where not all fit, whole ones take four fifths of the room, none more than half; the rest goes to the best
-    sentences of those left out, a tenth to each at most.
+    Where not all fit, whole ones take four fifths of the room, and the best sentences of those left out the
+    rest. That share sends more of what answers than smaller and larger ones do, and than whole ones alone.
     """
     sections, ranked = evidence.sections, evidence.ranked()
 
@@ -243,31 +243,28 @@ def _packed(evidence: Evidence, question: str, boundary: str, room: int, terms: 
 
 
 def _squeezed(
-    whole: dict[int, _Block],
+    whole: Mapping[int, _Block],
     question: str,
     room: int,
     block: Callable[[int, str, Verdict], _Block],
     terms: Terms,
 ) -> list[_Block]:
+    share = room // 5
+    left = room - share
     sent: dict[int, _Block] = {}
-    left = room - room // 5
     for number, one in whole.items():
-        if one.tokens <= min(left, room // 2):
+        if one.tokens <= left:
             sent[number] = one
             left -= one.tokens
-    left += room // 5
+    left += share
     for number, one in whole.items():
-        if number in sent:
-            continue
-        text, most = one.section.text, min(left, room // 10 if sent else left)
-        head = block(number, "", "compressed").tokens
-        spans = compress(text, question, most - head, terms.count, one.section.passages[0].context)
-        short = block(number, excerpt(text, spans), "compressed")
-        if spans and short.tokens <= left:
-            sent[number] = short
-            left -= short.tokens
-        else:
-            sent[number] = replace(one, verdict="no room")
+        if number not in sent:
+            most = min(left, share) - block(number, "", "compressed").tokens
+            spans = compress(one.section.text, question, most, terms.count, one.section.passages[0].context)
+            short = block(number, excerpt(one.section.text, spans), "compressed")
+            fits = bool(spans) and short.tokens <= left
+            sent[number] = short if fits else replace(one, verdict="no room")
+            left -= short.tokens if fits else 0
     return [sent[number] for number in whole]
 
 
