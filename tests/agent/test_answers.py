@@ -190,7 +190,10 @@ def test_a_citation_says_where_it_stands():
     ("changes", "address"),
     [
         ({}, SOURCE.uri + "?plain=1#L120-L141"),
-        ({"uri": "https://github.com/a/b/blob/c/d.tex"}, "https://github.com/a/b/blob/c/d.tex#L120-L141"),
+        (
+            {"uri": "https://github.com/a/b/blob/HEAD/d.tex"},
+            f"https://github.com/a/b/blob/{SOURCE.commit}/d.tex#L120-L141",
+        ),
         ({"uri": "https://x.org/p.pdf", "page": 3, "line_start": None}, "https://x.org/p.pdf#page=3"),
         ({"line_end": 120}, SOURCE.uri + "?plain=1#L120"),
         ({"uri": "https://x.org/a"}, "https://x.org/a"),
