@@ -14,6 +14,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain.agents import create_agent
@@ -188,9 +189,7 @@ class Research:
             found.append(await asyncio.to_thread(self._library.search, part, each, filters))
         for hits in reversed(found):
             scene.evidence.add(hits)
-        return [hit for row in zip(*found, strict=False) for hit in row] or [
-            hit for hits in found for hit in hits
-        ]
+        return [hit for row in zip_longest(*found) for hit in row if hit is not None]
 
     async def _divided(self, question: str, scene: _Scene, terms: Terms, model: str) -> list[str]:
         """The question, and the sub-questions that a model makes of it; without any where the model fails."""
@@ -344,7 +343,11 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
         )
         offered = request.tools if left > 0 else []
         name = str(getattr(request.model, "model_name", ""))
-        sent = self.compose(name, request.messages[1:], offered)
+        try:
+            sent = self.compose(name, request.messages[1:], offered)
+        except BudgetError:
+            offered = []
+            sent = self.compose(name, request.messages[1:], offered)
         system, messages = sent.messages[0], sent.messages[1:]
         response = await handler(
             request.override(

@@ -134,17 +134,16 @@ class Session:
             asked.tell(Step("read", f"read as: {resolved}"))
         history = self.turns if resolved != asked.question else ()
         key = self._key(resolved, asked, history)
-        answer = None if fresh else self._cached(key)
+        answer = None if fresh else self._cached(key, asked, resolved)
         if answer is not None:
-            asked.tell(
-                Step("cache", f"answered before, on {answer.asked_at:%Y-%m-%d}; nothing has changed since")
-            )
+            asked.tell(Step("cache", "answered before, and nothing has changed since"))
+            whole = False
         else:
             answer, whole = await self._made(asked, resolved, history, models)
-            if self._keep:
-                self._answers.save(answer)
-            if self._keep and whole:
-                self._memory.keep(key, answer.id)
+        if self._keep:
+            self._answers.save(answer)
+        if self._keep and whole:
+            self._memory.keep(key, answer.id)
         turn = Turn(asked.question, resolved, answer.id, answer.text)
         self.turns += (turn,)
         if self.thread:
@@ -186,12 +185,22 @@ class Session:
             says["history"] = [turn.answer_id for turn in history]
         return hashlib.sha256(json.dumps(says, default=str, sort_keys=True).encode()).hexdigest()
 
-    def _cached(self, key: str) -> Answer | None:
+    def _cached(self, key: str, asked: _Asked, resolved: str) -> Answer | None:
+        """The answer that was given to the same question, as it is given now: it took no tokens."""
         answer_id = self._memory.answered(key)
         try:
-            return replace(self._answers.load(answer_id), cached=True) if answer_id else None
+            before = self._answers.load(answer_id) if answer_id else None
         except LibraryError:
             return None
+        return before and replace(
+            before,
+            id=answers.identify(asked.at, asked.question, before.text, before.citations),
+            question=asked.question,
+            asked_at=asked.at,
+            read_as=resolved if resolved != asked.question else None,
+            usage=Usage(0, 0, _seconds_since(asked.at)),
+            cached=True,
+        )
 
     async def _made(
         self, asked: _Asked, resolved: str, history: tuple[Turn, ...], models: Models | None

@@ -112,7 +112,8 @@ def test_duckdb_reads_the_files_as_they_are(tmp_path):
     for number in range(3):
         ledger.record(replace(CALL, tokens_in=number))
     files = str(tmp_path / "ledger" / "*.jsonl")
-    assert duckdb.execute("SELECT sum(tokens_in) FROM read_json(?)", [files]).fetchone() == (3,)
+    with duckdb.connect() as connection:
+        assert connection.execute("SELECT sum(tokens_in) FROM read_json(?)", [files]).fetchall() == [(3,)]
 
 
 def test_an_empty_ledger_has_no_rows(tmp_path):

@@ -228,6 +228,13 @@ def test_an_endless_loop_ends_where_its_tools_are_taken_away(endpoint, session_o
     assert len(served.requests) <= 6
 
 
+def test_a_budget_too_small_for_tools_asks_without_them(endpoint, session_of):
+    served = endpoint(truthful)
+    answer = answered(session_of(served), FEE, budget=1400)
+    assert answer.text == f"{TRUE}. [1]"
+    assert not served.requests[0].body.get("tools")
+
+
 def test_a_model_that_loops_without_tools_is_left_and_the_library_quoted(endpoint, session_of):
     served = endpoint(call("search", query="base fee"))
     answer = answered(session_of(served, max_requests=5, max_tool_calls=2), FEE)
@@ -286,7 +293,8 @@ def test_the_same_question_comes_from_the_cache_and_says_so(
     first = answered(session, FEE)
     again = answered(session_of(served), f"  {FEE} ")
     assert again.cached
-    assert again.id == first.id
+    assert (again.text, again.citations, again.usage.cost) == (first.text, first.citations, 0)
+    assert Answers(folder).load("last") == again
     assert len(served.requests) == 1
     assert not answered(session, FEE, fresh=True).cached
     assert not answered(session, FEE, budget=5000).cached
