@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,12 @@ QUESTIONS = [
 ]
 
 Answering = Callable[[str], Awaitable[Answer]]
+
+
+@pytest.fixture
+def own_library(sample_library, tmp_path):
+    """A copy of the sample library that answers are written into."""
+    return shutil.copytree(sample_library, tmp_path / "library")
 
 
 @pytest.fixture
@@ -218,36 +225,36 @@ def questions(file: Path, *some: Iterable[object]) -> Path:
     return file
 
 
-def test_the_command_resumes_and_says_what_it_did(chaincite, sample_library, tmp_path):
+def test_the_command_resumes_and_says_what_it_did(chaincite, own_library, tmp_path):
     out = tmp_path / "answers.jsonl"
     some = questions(
         tmp_path / "questions.jsonl",
         ("fee", "How much does the base fee rise when a block is full?"),
         ("cup", "Who won the football world cup in 1998?"),
     )
-    first = chaincite("--library", sample_library, "batch", some, "--out", out)
+    first = chaincite("--library", own_library, "batch", some, "--out", out)
     assert (first.returncode, first.stdout) == (0, ""), first.stderr
     assert "2 answered" in first.stderr
     assert "12.5 percent" in rows(out)['"fee"']["answer"]
     assert rows(out)['"cup"']["refused"]
     body = out.read_bytes()
-    second = chaincite("--library", sample_library, "batch", some, "--out", out)
+    second = chaincite("--library", own_library, "batch", some, "--out", out)
     assert "0 answered" in second.stderr
     assert "2 were there already" in second.stderr
     assert out.read_bytes() == body
 
 
-def test_the_command_fails_when_questions_do(chaincite, sample_library, tmp_path):
+def test_the_command_fails_when_questions_do(chaincite, own_library, tmp_path):
     out = tmp_path / "answers.jsonl"
     some = questions(tmp_path / "q.jsonl", (1, "What is the base fee?"), (2, "What is a seed?"))
-    short = chaincite("--library", sample_library, "batch", some, "--out", out, "--budget", "5")
+    short = chaincite("--library", own_library, "batch", some, "--out", out, "--budget", "5")
     assert short.returncode == 1
     assert "question 1: " in short.stderr
     assert {row["error"] for row in rows(out).values()}
-    again = chaincite("--library", sample_library, "batch", some, "--out", out)
+    again = chaincite("--library", own_library, "batch", some, "--out", out)
     assert again.returncode == 0, again.stderr
     with some.open("a") as file:
         file.write("nonsense\n")
-    broken = chaincite("--library", sample_library, "batch", some, "--out", out)
+    broken = chaincite("--library", own_library, "batch", some, "--out", out)
     assert broken.returncode == 2
     assert "line 3" in broken.stderr
