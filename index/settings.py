@@ -196,6 +196,7 @@ class Settings(BaseSettings):
         None, description="token of the Discord bot; where it is not set, DISCORD_BOT_TOKEN"
     )
     telegram_url: _Endpoint = Field("https://api.telegram.org", description="where Telegram's Bot API is")
+    discord_url: _Endpoint = Field("https://discord.com", description="where Discord is, with its gateway")
     webhook_secret: SecretStr | None = Field(
         None,
         description="secret that Telegram's webhook must show; where it is not set, a new one each start",

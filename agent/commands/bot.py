@@ -72,6 +72,29 @@ def add_bot(rereading: Callable[[Settings], Reread]) -> None:
 
         asyncio.run(run())
 
+    @_bot.command()
+    def discord(context: typer.Context, health: HealthOption = "127.0.0.1:8788") -> None:
+        """Answer on Discord, until it is stopped. The token is DISCORD_BOT_TOKEN."""
+        from agent.bots.discord import Discord
+        from agent.bots.service import desk_of, log_to_stderr, serve
+
+        settings: Settings = context.obj
+        source = "https://discord.com/developers/applications gives one"
+        token = given(settings.discord_token, "DISCORD_BOT_TOKEN", source)
+        log_to_stderr(settings)
+        desk_for = open_library(settings), settings, rereading(settings)
+
+        async def run() -> None:
+            channel = Discord(token, settings.discord_url)
+            await channel.start()
+            desk = desk_of(channel, *desk_for)
+            try:
+                await serve(desk, lambda stopped: channel.poll(desk, stopped), health)
+            finally:
+                await channel.close()
+
+        asyncio.run(run())
+
 
 def given(token: SecretStr | None, variable: str, source: str) -> str:
     """The token of a bot. Raises SettingsError where there is none."""

@@ -1,0 +1,300 @@
+"""Discord: its messages, slash commands and buttons to and from the surface, over the gateway.
+
+After a drop the gateway replays what was missed. Where it does not, after a new start or a session that it
+refuses to resume, the channels are read from the last message that was heard; what was heard twice is
+answered once, by its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import re
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from agent.bots.channel import Button, File, Incoming
+from agent.bots.desk import Desk
+from agent.bots.discord_calls import HOME, Call, Lapsed, bad_token, commands, connected, lead_to, told, view
+from agent.bots.discord_missed import Missed
+from agent.bots.markup import DiscordMarkdown, Plain
+from agent.bots.messages import Format, Part
+from agent.bots.surface import LONGEST
+from agent.privacy import mask
+from index.errors import ChainciteError, DeliveryError
+
+if TYPE_CHECKING:
+    import discord
+
+_LISTING = 30.0
+"""Seconds that the gateway may take to list the guilds after a new start."""
+
+_log = logging.getLogger(__name__)
+
+
+class Discord:
+    """The channel of one bot. url: where Discord is. `start` must be awaited before anything else."""
+
+    platform = "discord"
+    format: Format = DiscordMarkdown()
+    plain: Format = Plain(2000)
+    pace = 1.5
+    haste = 1.5
+    """Seconds after which an interaction is told that it was heard; Discord waits for 3."""
+
+    def __init__(self, token: str, url: str = HOME) -> None:
+        import discord
+
+        if url != HOME:
+            lead_to(url)
+        self._token = token
+        self.client = discord.Client(
+            intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            allowed_mentions=discord.AllowedMentions.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+        )
+        for heard in (
+            self.on_connect,
+            self.on_guild_available,
+            self.on_message,
+            self.on_interaction,
+            self.on_error,
+        ):
+            self.client.event(heard)
+        self._calls: OrderedDict[str, Call] = OrderedDict()
+        self._holds: set[asyncio.Task[None]] = set()
+        self._inward = asyncio.Lock()
+        self._listed = asyncio.Event()
+        self._failed: asyncio.Future[None]
+        self._desk: Desk | None = None
+        self._missed: Missed
+
+    async def start(self) -> None:
+        """Greets Discord and lists the commands. Raises SettingsError for a token it does not know."""
+        import discord
+        from aiohttp import ClientError
+
+        try:
+            await self.client.login(self._token)
+        except (discord.LoginFailure, ValueError):
+            await self.close()
+            raise bad_token() from None
+        except (discord.HTTPException, ClientError, OSError) as error:
+            await self.close()
+            raise DeliveryError(f"Discord does not answer: {mask(str(error))}") from None
+        try:
+            await self.client.http.bulk_upsert_global_commands(self._me, commands())
+        except discord.HTTPException as error:
+            _log.warning("the slash commands are not listed: %s", error)
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await self.client.close()
+
+    async def send(self, incoming: Incoming, part: Part, *, aside: bool = False) -> str:
+        """Sends a placeholder and returns its id."""
+        import discord
+
+        if (call := self._call(incoming)) is not None:
+            try:
+                return await told(lambda: call.send(part.markup, aside=aside))
+            except Lapsed:
+                del self._calls[incoming.key]
+        place = int(incoming.thread or incoming.chat)
+        reference: Any = None
+        if incoming.message and not incoming.private:
+            reference = discord.MessageReference(
+                message_id=int(incoming.message), channel_id=place, fail_if_not_exists=False
+            )
+        channel = self.client.get_partial_messageable(place)
+        sent = await told(
+            lambda: channel.send(
+                part.markup,
+                reference=reference,
+                suppress_embeds=True,
+                allowed_mentions=discord.AllowedMentions.none(),
+            )
+        )
+        return str(sent.id)
+
+    async def edit(
+        self,
+        incoming: Incoming,
+        message: str,
+        part: Part,
+        buttons: Sequence[Button] = (),
+        file: File | None = None,
+    ) -> None:
+        """Puts a part, with a file where there is one, in the place of a message."""
+        import discord
+
+        def content() -> dict[str, Any]:
+            body = io.BytesIO(file.body.encode("utf-8", "backslashreplace")) if file else None
+            return {
+                "content": part.markup,
+                "view": view(buttons),
+                "attachments": [discord.File(body, file.name)] if file and body else [],
+                "allowed_mentions": discord.AllowedMentions.none(),
+            }
+
+        if (call := self._call(incoming)) is not None:
+            try:
+                await told(lambda: call.interaction.followup.edit_message(int(message), **content()))
+            except Lapsed:
+                del self._calls[incoming.key]
+            else:
+                return
+        channel = self.client.get_partial_messageable(int(incoming.thread or incoming.chat))
+        await told(lambda: channel.get_partial_message(int(message)).edit(**content()))
+
+    async def poll(self, desk: Desk, stopped: asyncio.Event) -> None:
+        """Takes in what the gateway tells until it is stopped.
+
+        Raises SettingsError where Discord refuses the bot, LibraryError where nothing can be noted.
+        """
+        self._desk = desk
+        self._missed = Missed(self.client, desk, lambda message: self.incoming(message) is not None)
+        self._failed = asyncio.get_running_loop().create_future()
+        connection = asyncio.create_task(self.client.connect())
+        ending = asyncio.create_task(stopped.wait())
+        ends: set[asyncio.Future[Any]] = {connection, ending, self._failed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        self._desk = None
+        ending.cancel()
+        if not connection.done():
+            connection.cancel()
+        with suppress(asyncio.CancelledError):
+            await connected(connection)
+        if self._failed.done():
+            self._failed.result()
+
+    # What the gateway tells
+
+    async def on_connect(self) -> None:
+        """A new session: what came since the last message heard is read, before anything newer is taken."""
+        async with self._inward:
+            since = self._missed.since()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LISTING):
+                    while any(guild.unavailable for guild in self.client.guilds):
+                        self._listed.clear()
+                        await self._listed.wait()
+            async for message in self._missed.messages(since):
+                await self._hear(message)
+
+    async def on_guild_available(self, _guild: discord.Guild) -> None:
+        """A guild is listed."""
+        self._listed.set()
+
+    async def on_message(self, message: discord.Message) -> None:
+        """A message; each is on the disk before the next is looked at."""
+        async with self._inward:
+            await self._hear(message)
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """A slash command, or a button that was pressed."""
+        incoming = self.called(interaction)
+        if incoming is None or self._desk is None or incoming.key in self._calls:
+            return
+        call = self._calls[incoming.key] = Call(interaction)
+        if await self._desk.take(incoming):
+            hold = asyncio.create_task(call.hold(self.haste))
+            self._holds.add(hold)
+            hold.add_done_callback(self._holds.discard)
+
+    async def on_error(self, event: str, *_: object, **__: object) -> None:
+        """A fault of the library ends the bot, since nothing can be taken; others are logged."""
+        error = sys.exc_info()[1]
+        if isinstance(error, ChainciteError) and not self._failed.done():
+            self._failed.set_exception(error)
+        else:
+            _log.exception("%s could not be taken", event)
+
+    async def _hear(self, message: discord.Message) -> None:
+        if self._desk is None:
+            return
+        incoming = self.incoming(message)
+        if incoming is not None:
+            await self._desk.take(incoming)
+        self._missed.heard(message, taken=incoming is not None)
+
+    # As the surface takes it
+
+    @property
+    def _me(self) -> int:
+        assert self.client.user is not None  # noqa: S101
+        return self.client.user.id
+
+    def incoming(self, message: discord.Message) -> Incoming | None:
+        """A message as the surface takes it; None where it is not for this bot."""
+        from discord import MessageType
+
+        if message.author.bot or message.webhook_id or self.client.user is None:
+            return None
+        if message.type not in (MessageType.default, MessageType.reply):
+            return None
+        text = self._addressed(message)
+        if text is None:
+            return None
+        made = self._made(message.id, message.author, message.channel, message.guild)
+        replied = message.reference.message_id if message.reference else None
+        return replace(made, text=text[: LONGEST + 64], message=str(message.id), reply_to=str(replied or ""))
+
+    def _addressed(self, message: discord.Message) -> str | None:
+        """What is said to this bot: all in private, and in a guild a mention or a reply to it."""
+        text = message.content.strip()
+        if message.guild is None:
+            return text
+        role = message.guild.self_role
+        mine = rf"<@!?{self._me}>" + (rf"|<@&{role.id}>" if role else "")
+        said = re.sub(mine, "", text).strip()
+        replied = message.reference.resolved if message.reference else None
+        writer = getattr(replied, "author", None)
+        return said if said != text or (writer is not None and writer.id == self._me) else None
+
+    def called(self, interaction: discord.Interaction) -> Incoming | None:
+        """A command or a button as the surface takes it; None where it is neither."""
+        from discord import InteractionType
+
+        data: Any = interaction.data or {}
+        if interaction.type is InteractionType.application_command:
+            words = [str(option.get("value", "")) for option in data.get("options", [])]
+            text = " ".join([f"/{data['name']}", *words])
+        elif interaction.type is InteractionType.component:
+            text = str(data["custom_id"])
+        else:
+            return None
+        if interaction.channel is None or interaction.user.bot:
+            return None
+        made = self._made(interaction.id, interaction.user, interaction.channel, interaction.guild)
+        message = str(interaction.message.id) if interaction.message else ""
+        return replace(made, text=text[: LONGEST + 64], message=message)
+
+    def _made(self, number: int, user: Any, channel: Any, guild: discord.Guild | None) -> Incoming:
+        from discord import Thread
+
+        thread = isinstance(channel, Thread)
+        groups = (f"guild:{guild.id}",) if guild else ()
+        return Incoming(
+            key=f"discord:{self._me}:{number}",
+            platform=self.platform,
+            user=str(user.id),
+            chat=str(channel.parent_id if thread else channel.id),
+            thread=str(channel.id) if thread else "",
+            text="",
+            private=guild is None,
+            groups=(*groups, *(f"role:{role.id}" for role in getattr(user, "roles", ()))),
+        )
+
+    def _call(self, incoming: Incoming) -> Call | None:
+        """The interaction that a message was, while it can be answered as such."""
+        while self._calls and next(iter(self._calls.values())).interaction.is_expired():
+            self._calls.popitem(last=False)
+        return self._calls.get(incoming.key)
