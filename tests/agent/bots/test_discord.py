@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +24,10 @@ from agent.bots.inbox import Inbox
 from index.errors import LibraryError, SettingsError
 from tests.agent.bots.conftest import Bot
 from tests.agent.bots.discord_double import CHANNEL, ME, ROLE, THREAD, TOKEN, Guild, Sent, refused, wait_for
+from tests.conftest import ROOT
 
 QUESTION = "How does the base fee change when a block is full?"
+KILLS = int(os.environ.get("CHAINCITE_TEST_KILLS", "3"))
 DROPS = int(os.environ.get("CHAINCITE_TEST_DROPS", "10"))
 
 
@@ -374,6 +381,74 @@ def ran(chaincite: Any, library: Path, guild: Guild, token: str = TOKEN) -> Any:
     )
 
 
+@contextmanager
+def running(library: Path, guild: Guild, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A bot as a process of its own."""
+    command = [sys.executable, "-m", "chaincite", "--library", str(library), "bot", "discord", "--health", ""]
+    environment = {
+        "DISCORD_BOT_TOKEN": TOKEN,
+        "CHAINCITE_DISCORD_URL": guild.url,
+        "CHAINCITE_BOT_ALLOW": "discord:*",
+        "CHAINCITE_BOT_USER_QUOTA": "[0, 0, 0]",
+        "CHAINCITE_BOT_CHAT_QUOTA": "[0, 0, 0]",
+    }
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=out, stderr=out, env={**os.environ, **environment}
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_nothing_is_missed_or_answered_twice_through_kills(
+    own_library: Path, guild: Guild, tmp_path: Path
+) -> None:
+    rng = random.Random(5)
+    wanted: dict[int, list[str]] = {CHANNEL: [], THREAD: [], 1001: []}
+    log = tmp_path / "log"
+
+    def say(number: int) -> None:
+        chat = rng.choice(list(wanted))
+        wanted[chat].append(str(number))
+        guild.say(f"/budget {number}" if chat == 1001 else to_me(f"/budget {number}"), chat=chat)
+        guild.say(QUESTION if chat == 1001 else to_me(QUESTION), chat=chat)
+
+    def goal(most: int) -> bool:
+        return sum(len(contents(guild, chat)) for chat in wanted) >= most
+
+    for kill in range(KILLS + 1):
+        started = guild.counts["identify"]
+        with running(own_library, guild, log) as process:
+            guild.wait(lambda started=started: guild.counts["identify"] > started, 120)
+            if kill == 0:
+                wanted[1001].append("1000")
+                guild.say("/budget 1000", chat=1001)
+                guild.wait(lambda: goal(1))
+            for number in range(5):
+                say(2000 + kill * 10 + number)
+            if kill < KILLS:
+                guild.wait(lambda: goal(rng.randrange(sum(map(len, wanted.values())))), 120)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                guild.drop("4000", resumable=False)
+                say(3000 + kill)
+            else:
+                guild.wait(lambda: goal(sum(map(len, wanted.values()))), 120)
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(60) == 0
+    assert {chat: contents(guild, chat) for chat in wanted} == wanted
+    answers = sum("Sources" in sent.text for sent in guild.messages.values())
+    assert answers == sum(map(len, wanted.values())) - 1
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines[-1]["message"] == "stopped"
+    assert TOKEN not in log.read_text()
+    print(KILLS, "kills", answers, "answers")
+
+
 def test_without_a_token_the_command_says_where_to_get_one(chaincite: Any, own_library: Path) -> None:
     told = chaincite("--library", own_library, "bot", "discord", DISCORD_BOT_TOKEN="")
     assert told.returncode == 2
@@ -412,8 +487,12 @@ def test_a_token_that_is_none_is_told(bot: Bot, guild: Guild) -> None:
 def test_what_the_library_logs_holds_no_token(
     talking: Talking, guild: Guild, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def dropped() -> None:
+        guild.drop()
+        guild.say(to_me("/help"))
+
     caplog.set_level(logging.INFO)
-    talking.hears(lambda: guild.slash("budget", "900"), lambda: (guild.drop(), guild.say(to_me("/help"))))
+    talking.hears(lambda: guild.slash("budget", "900"), dropped)
     logged = [
         record.getMessage() for record in caplog.records if not record.name.startswith("aiohttp.access")
     ]
