@@ -68,7 +68,7 @@ def measure(
 
     load, before, busy, peak = os.getloadavg()[0], os.times(), _busy(), 0
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment
     )
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(process.communicate)

@@ -302,7 +302,7 @@ def _convert_in_child(weights: Path, folder: Path) -> None:
     print(f"preparing {DEFAULT_MODEL} for this machine (once)…", file=sys.stderr)
     environment = {**os.environ, "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-W", "ignore", "-m", "index.convert", str(weights), str(folder / "model.xml")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ModelError(f"{DEFAULT_MODEL} could not be prepared for OpenVINO: {reason}")

@@ -65,7 +65,7 @@ def chaincite() -> Run:
         return subprocess.run(
             [sys.executable, "-m", "chaincite", *map(str, arguments)],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=300,
             env={**os.environ, **environment},
         )

@@ -137,7 +137,7 @@ def test_what_is_imported_is_what_is_required() -> None:
 @pytest.fixture(scope="module")
 def tracked() -> dict[str, str]:
     """The text files that belong to the project, by path."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8")
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
     files = [ROOT / name for name in listed.stdout.split("\0") if name]

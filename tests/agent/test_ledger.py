@@ -140,7 +140,7 @@ def writer(folder: Path, user: str, count: int) -> subprocess.Popen[str]:
         [sys.executable, "-c", WRITER, str(folder), user, str(count)],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 

@@ -31,7 +31,10 @@ needs_reference = pytest.mark.skipif(
 
 def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "evals.bench", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-m", "evals.bench", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
     )
 
 

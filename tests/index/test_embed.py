@@ -108,7 +108,7 @@ def converting(cache: Path) -> subprocess.Popen[str]:
         env={**os.environ, "XDG_CACHE_HOME": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 

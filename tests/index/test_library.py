@@ -173,7 +173,10 @@ for question in sys.stdin:
 def reading(folder: Path) -> Iterator[Callable[[], list[int]]]:
     """A reader in another process: call it for its generation and the number of documents it finds."""
     with subprocess.Popen(
-        [sys.executable, "-c", READER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", READER, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -231,7 +234,7 @@ def test_a_reader_is_not_disturbed_by_a_writer_that_sweeps_generations_away(
         [sys.executable, "-c", HURRIED, str(library), str(done)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:
         for _ in range(12):
             with Library.writer(library) as writer:
@@ -248,7 +251,7 @@ def test_a_second_writer_is_refused_with_the_first_ones_pid(library: Path) -> No
     program += "with Library.writer(Path(sys.argv[1])): pass"
     with Library.writer(library):
         refused = subprocess.run(
-            [sys.executable, "-c", program, str(library)], capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", program, str(library)], capture_output=True, encoding="utf-8", timeout=60
         )
     assert refused.returncode != 0
     assert f"pid {os.getpid()}" in refused.stderr.splitlines()[-1]

@@ -40,7 +40,10 @@ class Anvil:
             pytest.skip("no anvil: npm install @foundry-rs/anvil@1.7.1 in .npm-tools, or put it on PATH")
         command = [program, "--host", "127.0.0.1", "--port", "0", "--no-mining", *arguments]
         self._process = subprocess.Popen(
-            [*command, "--timestamp", "1700000000"], stdout=subprocess.PIPE, text=True, start_new_session=True
+            [*command, "--timestamp", "1700000000"],
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
         )
         assert self._process.stdout is not None
         found = next(m for line in self._process.stdout if (m := re.search(r"Listening on ([\d.:]+)", line)))

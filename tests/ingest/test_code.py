@@ -311,7 +311,11 @@ def test_the_compiler_finds_the_same() -> None:
         "settings": {"outputSelection": {"*": {"*": ["abi"]}}},
     }
     done = subprocess.run(
-        ["node", solc, "--standard-json"], input=json.dumps(asked), capture_output=True, text=True, timeout=60
+        ["node", solc, "--standard-json"],
+        input=json.dumps(asked),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
     )
     contracts = json.loads(done.stdout[done.stdout.index("{") :])["contracts"]["Vault.sol"]
     expected = {selector for contract in contracts.values() for selector in selectors_of(contract["abi"])}

@@ -128,7 +128,9 @@ def test_interrupted_it_says_so_keeps_what_was_embedded_and_goes_on(
     many = write_notes(tmp_path / "many", 1500)
     command = [sys.executable, "-m", "chaincite", "--library", str(library), "ingest", "papers", str(many)]
     cache = library / "vectors.sqlite-wal"
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
         while process.poll() is None and not (cache.exists() and cache.stat().st_size > 400_000):
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.05)

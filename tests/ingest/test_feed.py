@@ -235,7 +235,7 @@ def test_following_ends_cleanly_with_ctrl_c(anvil: Anvil, token: str, tmp_path: 
         [sys.executable, "-m", "chaincite", *map(str, command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "CHAINCITE_POLL_SECONDS": "0.05"},
     ) as process:
         assert process.stderr
@@ -271,7 +271,9 @@ def test_the_contract_is_what_its_source_compiles_to(tmp_path: Path) -> None:
         const made = JSON.parse(solc.compile(JSON.stringify({json.dumps(asked)})));
         console.log(made.contracts['notes.sol'].Notes.evm.bytecode.object);
     """
-    made = subprocess.run(["node", "-e", program], capture_output=True, text=True, timeout=120, check=True)
+    made = subprocess.run(
+        ["node", "-e", program], capture_output=True, encoding="utf-8", timeout=120, check=True
+    )
     assert made.stdout.strip() == (files / "notes.hex").read_text().strip()
 
 

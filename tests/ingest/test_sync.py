@@ -309,7 +309,7 @@ def test_watching_reads_again_and_ends_at_ctrl_c(place: Path) -> None:
     command = [sys.executable, "-m", "chaincite", "--library", library, "sync", file, "--watch", "1"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment
     ) as process:
         assert process.stdout is not None
         rows = (line.split()[2:] for line in process.stdout if line.startswith("papers"))

@@ -526,7 +526,7 @@ def test_the_emulator_from_npm_is_answered(own_library: Path, tmp_path: Path) ->
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command, env = ["node", "-e", _SHIM, "shim", str(port)], {**os.environ, "NODE_PATH": str(parts)}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, encoding="utf-8") as server:
         try:
             assert server.stdout is not None
             assert server.stdout.readline().strip() == "up"
