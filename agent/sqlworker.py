@@ -186,7 +186,9 @@ def _bound(extra: int) -> None:
     except ImportError:
         return
     pages = (
-        int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else None
+        int(Path("/proc/self/statm").read_text("utf-8").split()[0])
+        if Path("/proc/self/statm").exists()
+        else None
     )
     if pages is not None:
         most = pages * resource.getpagesize() + extra

@@ -148,7 +148,7 @@ def show_command(
         _print_json(
             {
                 "name": run.name,
-                "record": json.loads((run.folder / "run.json").read_text()),
+                "record": json.loads((run.folder / "run.json").read_text("utf-8")),
                 "summary": summary,
             }
         )

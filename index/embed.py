@@ -282,7 +282,7 @@ def _convert_into(folder: Path, weights: Path) -> None:
 
 def _intact(folder: Path) -> bool:
     try:
-        sizes: dict[str, int] = json.loads((folder / "complete.json").read_text())
+        sizes: dict[str, int] = json.loads((folder / "complete.json").read_text("utf-8"))
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False

@@ -70,7 +70,7 @@ def next_number(folder: Path) -> int:
 def current_name(folder: Path) -> str:
     """The file name of the current manifest. Raises LibraryError when there is no library."""
     try:
-        return (folder / CURRENT).read_text().strip()
+        return (folder / CURRENT).read_text("utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
         if exists(folder):
             raise LibraryError(
@@ -92,7 +92,7 @@ def current(folder: Path) -> Generation:
     """The generation that `CURRENT` names. Raises LibraryError when it is missing, damaged, or too new."""
     name = current_name(folder)
     try:
-        return _parsed(json.loads((folder / name).read_text()))
+        return _parsed(json.loads((folder / name).read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LibraryError(
             f"the manifest {name!r} of the library at {folder} cannot be read ({error});"
@@ -104,7 +104,7 @@ def all_readable(folder: Path) -> Iterator[Generation]:
     """Every generation whose manifest can be read, newest first."""
     for file in sorted(_manifests(folder), reverse=True):
         try:
-            yield _parsed(json.loads(file.read_text()))
+            yield _parsed(json.loads(file.read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             continue
 

@@ -54,7 +54,7 @@ def answered(out: Path, questions: Sequence[Asked], answer: Answering, concurren
 
 
 def rows(out: Path) -> dict[str, dict]:
-    found = [json.loads(line) for line in out.read_text().splitlines()]
+    found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     by_id = {json.dumps(row["id"]): row for row in found}
     assert len(by_id) == len(found)
     return by_id
@@ -190,7 +190,7 @@ def test_a_file_that_is_not_of_a_batch_is_left_alone(tmp_path, body):
     out.write_text(body)
     with pytest.raises(SourceError, match="line 1 is no line of a batch"):
         AnswersFile(out).open(QUESTIONS)
-    assert out.read_text() == body
+    assert out.read_text("utf-8") == body
 
 
 def test_lines_at_fault_are_named_by_number(tmp_path):

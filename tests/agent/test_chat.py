@@ -79,7 +79,7 @@ def test_a_pipe_gets_plain_answers_and_each_fault_in_one_line(own_library, tmp_p
     assert len(faults) == len(said), faults
     assert all(one in fault for one, fault in zip(said, faults, strict=True))
     assert ran.returncode == 1
-    assert "12.5 percent" in json.loads(saved.read_text())["answer"]
+    assert "12.5 percent" in json.loads(saved.read_text("utf-8"))["answer"]
 
 
 def test_a_pipe_without_faults_ends_well_and_quits_where_it_is_told(own_library):

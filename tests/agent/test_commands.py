@@ -84,7 +84,7 @@ def test_search_as_json_and_as_a_batch_agree(chaincite, sample_library, tmp_path
     asked.write_text(json.dumps({"id": "a", "question": question}) + "\n\n")
     ran = chaincite("--library", sample_library, "search", "--batch", asked, "--out", out, "-k", "3")
     assert ran.returncode == 0, ran.stderr
-    (line,) = map(json.loads, out.read_text().splitlines())
+    (line,) = map(json.loads, out.read_text("utf-8").splitlines())
     assert line == {"id": "a", "results": single["results"]}
 
 

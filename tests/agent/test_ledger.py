@@ -183,7 +183,7 @@ def test_days_are_kept_as_long_as_the_setting_says(tmp_path):
     assert [record["back"] for record in daily.records()] == [6, 5, 4, 3, 2, 1, 0]
     (tmp_path / "notes.txt").write_text("mine")
     daily.append({"back": -1}, today + timedelta(days=1))
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "notes.txt").read_text("utf-8") == "mine"
 
 
 def test_files_are_for_their_owner_alone(tmp_path):
@@ -239,7 +239,9 @@ def test_a_key_is_seen_by_the_endpoint_and_by_nobody_else(tmp_path, endpoint, ca
             logging.getLogger("anybody").exception("it failed")
             seen += [str(error), repr(error)]
     logging.getLogger("httpx").info("POST https://api.telegram.org/bot%s/getMe", TELEGRAM)
-    written = [file.read_text() for folder in ("ledger", "log") for file in (tmp_path / folder).iterdir()]
+    written = [
+        file.read_text("utf-8") for folder in ("ledger", "log") for file in (tmp_path / folder).iterdir()
+    ]
     formatted = [logging.Formatter().format(record) for record in caplog.records]
     everything = "\n".join([*seen, *written, *formatted, caplog.text])
     assert there.requests[0].headers["authorization"] == f"Bearer {CANARY}"

@@ -289,7 +289,7 @@ def test_a_beir_folder_runs_unchanged(tmp_path: Path, chaincite: Command) -> Non
     ran = chaincite("--library", library, "eval", "run", folder, "--k", "1,5", "--name", "one")
     assert ran.returncode == 0, ran.stderr
     run = Runs(library / "runs").open("one")
-    assert run.record.documents == len((folder / "corpus.jsonl").read_text().splitlines())
+    assert run.record.documents == len((folder / "corpus.jsonl").read_text("utf-8").splitlines())
     assert run.summaries[0].measures["documents/R@5"] == 1.0
     assert not any("gains" in name for name in run.scores["q1"])
     made, skipped = build(folder, library, DEFAULT_MODEL)

@@ -53,16 +53,16 @@ def flip(file: Path, at: float = 0.5) -> None:
 
 
 def manifest(folder: Path) -> Path:
-    return folder / (folder / "CURRENT").read_text().strip()
+    return folder / (folder / "CURRENT").read_text("utf-8").strip()
 
 
 def shard_of(folder: Path) -> Path:
-    name = json.loads(manifest(folder).read_text())["shards"][0]["name"]
+    name = json.loads(manifest(folder).read_text("utf-8"))["shards"][0]["name"]
     return folder / "shards" / name
 
 
 def words_of(folder: Path, pattern: str) -> Path:
-    words = folder / "words" / json.loads(manifest(folder).read_text())["words"]
+    words = folder / "words" / json.loads(manifest(folder).read_text("utf-8"))["words"]
     return min(words.glob(pattern))
 
 
@@ -76,7 +76,7 @@ def shorten(file: Path) -> None:
 
 
 def miscounted(folder: Path) -> None:
-    body = json.loads(manifest(folder).read_text())
+    body = json.loads(manifest(folder).read_text("utf-8"))
     manifest(folder).write_text(json.dumps({**body, "counts": {**body["counts"], "passages": 3}}))
 
 
@@ -154,7 +154,11 @@ def test_a_manifest_that_cannot_be_read_costs_no_document(library: Path) -> None
     held = Library(library).documents()
     for file in library.glob("generation-*.json"):
         if file != manifest(library):
-            body = {**json.loads(file.read_text()), "tables": {"documents": 0, "passages": 0}, "shards": []}
+            body = {
+                **json.loads(file.read_text("utf-8")),
+                "tables": {"documents": 0, "passages": 0},
+                "shards": [],
+            }
             file.write_text(json.dumps(body))
     manifest(library).write_text("")
     doctor.repair(library)
@@ -198,7 +202,7 @@ def test_there_is_nothing_to_examine_where_there_is_no_library(tmp_path: Path) -
 
 
 def test_a_newer_library_is_not_repaired(library: Path) -> None:
-    body = json.loads(manifest(library).read_text())
+    body = json.loads(manifest(library).read_text("utf-8"))
     manifest(library).write_text(json.dumps({**body, "format": generation.FORMAT + 1}))
     [fault] = doctor.faults(library)
     assert "upgrade" in fault

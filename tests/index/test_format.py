@@ -33,7 +33,7 @@ def old(tmp_path: Path, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_library_of_format_1_is_read(old: Path) -> None:
-    assert json.loads((old / generation.current_name(old)).read_text())["format"] == 1
+    assert json.loads((old / generation.current_name(old)).read_text("utf-8"))["format"] == 1
     opened = Library(old)
     assert [passage.identifiers for passage in opened.passages("doc:old")] == [(), ()]
     assert opened.search("burned base fee", k=1)[0].passage.ordinal == 0
@@ -47,7 +47,7 @@ def test_a_library_of_format_1_is_added_to_and_is_then_of_this_one(
     document, passages = make("doc:new", ["A transfer of tokens. "])
     with Library.writer(old) as writer:
         writer.add(document, [replace(passages[0], identifiers=("transfer(address,uint256)", "0xa9059cbb"))])
-    assert json.loads((old / generation.current_name(old)).read_text())["format"] == generation.FORMAT
+    assert json.loads((old / generation.current_name(old)).read_text("utf-8"))["format"] == generation.FORMAT
     opened = Library(old)
     assert opened.search("0xa9059cbb", k=1)[0].document.uri == "doc:new"
     assert opened.passages("doc:new")[0].identifiers == ("transfer(address,uint256)", "0xa9059cbb")
@@ -59,6 +59,8 @@ def test_a_library_of_format_1_is_added_to_and_is_then_of_this_one(
 
 def test_a_library_of_a_format_to_come_is_refused(old: Path) -> None:
     manifest = old / generation.current_name(old)
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": generation.FORMAT + 1}))
+    manifest.write_text(
+        json.dumps({**json.loads(manifest.read_text("utf-8")), "format": generation.FORMAT + 1})
+    )
     with pytest.raises(LibraryError, match=r"is of format 3, this chaincite reads up to 2; upgrade"):
         Library(old)

@@ -270,8 +270,8 @@ def test_no_library_names_the_command_that_makes_one(tmp_path: Path) -> None:
 
 
 def altered(folder: Path, **fields: Any) -> None:
-    manifest = folder / (folder / "CURRENT").read_text().strip()
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **fields}))
+    manifest = folder / (folder / "CURRENT").read_text("utf-8").strip()
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text("utf-8")), **fields}))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from eth_abi import encode
 from eth_utils import keccak
 
 ROOT = Path(__file__).parents[2]
-BYTECODE = (Path(__file__).with_name("files") / "notes.hex").read_text().strip()
+BYTECODE = (Path(__file__).with_name("files") / "notes.hex").read_text("utf-8").strip()
 SELECTORS = {
     text: keccak(text=text)[:4] for text in ("transfer(address,uint256,uint256)", "note(bytes32,string)")
 }

@@ -174,7 +174,7 @@ def test_bad_lines_cost_only_themselves(tmp_path: Path) -> None:
 
 def test_a_csv_with_rows_of_another_width_keeps_the_others(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "logs.csv", LOGS)
-    lines = file.read_text().splitlines()
+    lines = file.read_text("utf-8").splitlines()
     lines[3] += ",more"
     file.write_text("\n".join(lines))
     rows, faults = read(file)
@@ -325,11 +325,13 @@ def test_the_real_blocks_are_read_whole_and_exact(shared: Path, tmp_path: Path) 
         {"blocks": 2, "transactions": 298, "transfers": 291, "events": 681},
         (),
     )
-    real = [json.loads(line) for line in (folder / "token_transfers.jsonl").read_text().splitlines()]
+    real = [json.loads(line) for line in (folder / "token_transfers.jsonl").read_text("utf-8").splitlines()]
     wanted = {(row["block_number"], row["log_index"]): str(row["value"]) for row in real}
     sql = "SELECT block_number, log_index, coalesce(value, token_id)::VARCHAR FROM token_transfers"
     assert {(block, log): value for block, log, value in asked(tmp_path, sql)} == wanted
-    transactions = [json.loads(line) for line in (folder / "transactions.jsonl").read_text().splitlines()]
+    transactions = [
+        json.loads(line) for line in (folder / "transactions.jsonl").read_text("utf-8").splitlines()
+    ]
     fees = sum(row["receipt_effective_gas_price"] * row["receipt_gas_used"] for row in transactions)
     assert asked(tmp_path, "SELECT sum(effective_gas_price * gas_used), sum(value) FROM transactions") == [
         (fees, sum(row["value"] for row in transactions))

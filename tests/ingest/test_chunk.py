@@ -239,7 +239,7 @@ def test_every_document_of_the_corpus_is_cut_into_passages_that_are_the_document
         for source in find([], manifest=manifest).sources
         if not source.path.startswith("proposals") or int(source.sha256 or "0", 16) % 12 == 0
     ]
-    assert len(kept) > len(json.loads(manifest.read_text())) // 20
+    assert len(kept) > len(json.loads(manifest.read_text("utf-8"))) // 20
     for source in kept:
         body = load(source, Fetcher()).body
         reading = read(body, source, retrieved_at=DOCUMENT.retrieved_at)

@@ -335,7 +335,7 @@ def test_published_contracts_have_all_selectors_of_their_interfaces(package: str
     for path, body in files.items():
         read = read_code(body.decode(), path, declarations.types(path, body))
         found |= {name for _, name in read.identifiers}
-    compiled = [json.loads(file.read_text()) for file in folder.rglob("*.json")]
+    compiled = [json.loads(file.read_text("utf-8")) for file in folder.rglob("*.json")]
     interfaces = [body["abi"] for body in compiled if isinstance(body, dict) and "abi" in body]
     expected = {selector for abi in interfaces for selector in selectors_of(abi)}
     assert len(expected) > 40

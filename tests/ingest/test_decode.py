@@ -288,7 +288,7 @@ def _place(rows: pa.Table) -> pa.Table:
 
 @pytest.mark.corpus
 def test_real_logs_decode_as_web3_decodes_them(shared: Any) -> None:
-    lines = (shared / "corpus/chain/ethereum-17173049-17173050/logs.jsonl").read_text().splitlines()
+    lines = (shared / "corpus/chain/ethereum-17173049-17173050/logs.jsonl").read_text("utf-8").splitlines()
     real = [json.loads(line) for line in lines]
     rows = decoded(Decoder(known_events()), *((log["topics"], log["data"]) for log in real))
     found = by_topic(known_events())

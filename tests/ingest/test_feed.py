@@ -183,7 +183,7 @@ def test_a_citation_of_a_file_is_checked_in_the_file(anvil: Anvil, token: str, t
     )
     for one in (ref, header):
         assert reread(one, library, lambda _: None).document.sha256 == one.sha256
-    before = logs.read_text()
+    before = logs.read_text("utf-8")
     value = f"{1_500_000:064x}"
     logs.write_text(before.replace(value, f"{1_500_001:064x}"))
     with pytest.raises(SourceError, match="has another data in its log 0"):
@@ -258,7 +258,7 @@ def test_the_contract_is_what_its_source_compiles_to(tmp_path: Path) -> None:
     files = Path(__file__).with_name("files")
     asked = {
         "language": "Solidity",
-        "sources": {"notes.sol": {"content": (files / "notes.sol").read_text()}},
+        "sources": {"notes.sol": {"content": (files / "notes.sol").read_text("utf-8")}},
         "settings": {
             "evmVersion": "shanghai",
             "optimizer": {"enabled": True, "runs": 1},
@@ -274,7 +274,7 @@ def test_the_contract_is_what_its_source_compiles_to(tmp_path: Path) -> None:
     made = subprocess.run(
         ["node", "-e", program], capture_output=True, encoding="utf-8", timeout=120, check=True
     )
-    assert made.stdout.strip() == (files / "notes.hex").read_text().strip()
+    assert made.stdout.strip() == (files / "notes.hex").read_text("utf-8").strip()
 
 
 def test_faults_of_nodes_are_faults_of_sources() -> None:

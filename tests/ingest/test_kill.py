@@ -70,7 +70,7 @@ class Attempts:
                 process.kill()
             else:
                 assert process.returncode == 0, errors
-        batches = [line.split() for line in self.log.read_text().splitlines()]
+        batches = [line.split() for line in self.log.read_text("utf-8").splitlines()]
         self.batches += batches
         killed = process.returncode != 0
         if killed and batches:

@@ -218,7 +218,7 @@ def test_any_layout_gives_ordered_blocks_and_keeps_all_words(pages: list[list[Li
 def test_gold_quotes_stand_on_their_pages(shared: Path) -> None:
     found = find([], manifest=shared / "corpus/MANIFEST.json")
     sources = {source.path: source for source in found.sources}
-    rows = (json.loads(line) for line in (shared / "evals/dev.jsonl").read_text().splitlines())
+    rows = (json.loads(line) for line in (shared / "evals/dev.jsonl").read_text("utf-8").splitlines())
     spans = [span for row in rows for span in row["spans"] if "page" in span]
     readings = {
         path: read(load(sources[path], Fetcher()).body, sources[path], retrieved_at=NOW)

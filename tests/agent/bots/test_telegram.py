@@ -426,7 +426,7 @@ def test_each_update_is_answered_once_through_kills_and_redelivery(own_library: 
         assert max(api.given.values()) > 1
         again = sum(times > 1 for times in api.given.values())
         print(f"{UPDATES} updates, {KILLS} kills, {again} redelivered, {orphans} orphans")
-    assert TOKEN not in (tmp_path / "log").read_text()
+    assert TOKEN not in (tmp_path / "log").read_text("utf-8")
 
 
 def _kind(text: str) -> str:
@@ -465,14 +465,14 @@ def test_a_process_tells_its_health_and_stops_in_good_order(own_library: Path, t
         assert process.wait(60) == 0
     assert health["alive"] is True
     assert health["answered"] == 1
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert {line["message"].partition(";")[0] for line in lines} >= {
         "started",
         "answered",
         "stopping",
         "stopped",
     }
-    assert TOKEN not in log.read_text()
+    assert TOKEN not in log.read_text("utf-8")
 
 
 def test_without_a_token_the_command_says_where_to_get_one(chaincite: Any, own_library: Path) -> None:
