@@ -175,11 +175,9 @@ def test_an_answer_of_nothing_is_none(endpoint, connect):
         asyncio.run(connect(endpoint(say("")), retries=1).chat().ainvoke("hi"))
 
 
-def test_nobody_at_the_address_is_told(connect):
-    with Endpoint(say(TEXT)) as gone:
-        url = gone.url
+def test_nobody_at_the_address_is_told(connect, closed_port):
     with pytest.raises(Unavailable, match="connection to http://127"):
-        asyncio.run(connect(url, retries=1).chat().ainvoke("hi"))
+        asyncio.run(connect(f"http://127.0.0.1:{closed_port}/v1", retries=1).chat().ainvoke("hi"))
 
 
 def test_retry_after_is_waited_for(endpoint, connect, tmp_path):

@@ -317,14 +317,12 @@ def test_the_name_of_the_host_is_kept_where_the_connection_goes_to_an_address() 
     assert b"public.example" in hello[0]
 
 
-def test_a_closed_port_is_unreachable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+def test_a_closed_port_is_unreachable(closed_port: int) -> None:
     with (
         Fetcher(allow_private=True, sleep=lambda _: None) as made,
         pytest.raises(Unreachable, match="cannot be reached"),
     ):
-        made.get(f"http://127.0.0.1:{port}/")
+        made.get(f"http://127.0.0.1:{closed_port}/")
 
 
 def test_a_proxy_in_the_environment_is_not_used(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

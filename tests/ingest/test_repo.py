@@ -486,7 +486,9 @@ def test_servers_that_cannot_filter_are_read_too(
         assert counts(synced(library, f"{url}/token")) == (3, 0, 0, 0)
 
 
-def test_what_the_network_answers_instead_is_one_line(tmp_path: Path, repo: Repo, library: Path) -> None:
+def test_what_the_network_answers_instead_is_one_line(
+    tmp_path: Path, repo: Repo, library: Path, closed_port: int
+) -> None:
     Repo(tmp_path / "empty")
     with served(tmp_path) as (url, _):
         with pytest.raises(Gone, match="there is no such repository"):
@@ -500,7 +502,7 @@ def test_what_the_network_answers_instead_is_one_line(tmp_path: Path, repo: Repo
         with pytest.raises(SourceError, match="is larger than 1,000 bytes"):
             synced(library, f"{url}/token", limits=Limits(repo_bytes=1000))
     with pytest.raises(Unreachable, match="cannot be reached"):
-        synced(library, f"{url}/token")
+        synced(library, f"http://127.0.0.1:{closed_port}/token")
     with (
         served(tmp_path, moved="http://127.0.0.1:1") as (url, _),
         pytest.raises(SourceError, match="has moved"),
