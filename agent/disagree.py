@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -50,5 +51,5 @@ def _alike(one: str, other: str, said: Sequence[Fact], weights: Weights) -> bool
         one, other = one.replace(fact.text, " "), other.replace(fact.text, " ")
     here, there = weights.content(one), weights.content(other)
     every = {**here, **there}
-    shared = sum(every[stem] for stem in here.keys() & there.keys())
+    shared = math.fsum(every[stem] for stem in here.keys() & there.keys())
     return shared >= _ALIKE * (sum(every.values()) or 1.0)

@@ -93,8 +93,8 @@ class Corpus(Protocol):
         """The terms of a text as the word index knows them."""
         ...
 
-    def frequency(self, stem: str) -> int:
-        """In how many passages a stem stands."""
+    def frequencies(self, stems: Sequence[str]) -> Sequence[int]:
+        """In how many passages each stem stands."""
         ...
 
 
@@ -177,15 +177,20 @@ class _Candidate:
         return "\n".join(line for line in above if line)
 
 
+def information(found: int, size: int) -> float:
+    """The information of a stem that `found` of `size` passages hold: BM25's idf, 1 for an unknown word."""
+    found = min(found, size)
+    return math.log(1 + (size - found + 0.5) / (found + 0.5)) / math.log(1 + (size + 0.5) / 0.5)
+
+
 class _Question:
     """A question as terms, each weighted by its BM25 idf, on a scale where an unknown word weighs 1."""
 
     def __init__(self, question: str, corpus: Corpus, size: int) -> None:
         self.weights: dict[str, float] = {}
-        for stem in corpus.stems(" ".join(query_terms(question))):
-            found = min(corpus.frequency(stem), size)
-            idf = math.log(1 + (size - found + 0.5) / (found + 0.5))
-            self.weights[stem] = idf / math.log(1 + (size + 0.5) / 0.5)
+        stems = corpus.stems(" ".join(query_terms(question)))
+        for stem, found in zip(stems, corpus.frequencies(stems), strict=True):
+            self.weights[stem] = information(found, size)
         self.total = sum(self.weights.values()) or 1.0
         named = frozenset(corpus.stems(" ".join(_NAMED.findall(question))))
         self.names = {stem: weight for stem, weight in self.weights.items() if stem in named}

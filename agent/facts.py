@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from agent.fold import plain, quotable
@@ -120,7 +121,8 @@ _HIDDEN = re.compile(r"\d(?:<[^>]*>|[`~\\|]|\*(?!\*?\s?[\d(])|(?<=\d)\*\*(?=\d*\
 _BARE_CODE = re.compile(r"`(-?[\d.][^`\n]*|[A-Z]{3,4}-\d+)`")
 
 
-def facts(sentence: str) -> list[Fact]:
+@lru_cache(maxsize=1024)
+def facts(sentence: str) -> tuple[Fact, ...]:
     """All facts of a sentence, in no particular order, each spelling once.
 
     >>> [(fact.kind, fact.text) for fact in facts("On 5 August 2021 `burn` used 21,000 gas, EIP-1559 says.")]
@@ -138,12 +140,13 @@ def facts(sentence: str) -> list[Fact]:
         found += [] if _is_idle(match, text) else _read(match, text)
         rest[match.start() : match.end()] = " " * (match.end() - match.start())
     found += _names("".join(rest))
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
-def numeric_facts(text: str) -> list[Fact]:
+@lru_cache(maxsize=1024)
+def numeric_facts(text: str) -> tuple[Fact, ...]:
     """The facts of a text that are made of digits or say a number; `text` is plain already."""
-    return [fact for match in _NUMERIC.finditer(text) for fact in _read(match, text)]
+    return tuple(fact for match in _NUMERIC.finditer(text) for fact in _read(match, text))
 
 
 def quotations(sentence: str) -> list[str]:

@@ -11,6 +11,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -52,6 +53,7 @@ _EMPHASIS = re.compile(r"(?<!\w)[*_~]+(?=\S)|(?<=\S)[*_~]+(?!\w)")
 _LINKED = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)|\[https?://\S+ ([^\[\]]*)\]")
 
 
+@lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     r"""The text as facts are read from it.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 _OPPOSITES = [
     tuple(frozenset(side.split()) for side in pair.split("|"))
@@ -186,6 +187,7 @@ _IRREGULAR |= {
 }
 
 
+@lru_cache(maxsize=4096)
 def _root(word: str) -> str:
     for ending in ("ing", "ed", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from agent import extract
@@ -75,29 +76,37 @@ class Weights:
 
     def stems_of(self, texts: Sequence[str]) -> list[frozenset[str]]:
         """The stems of each text, for which the library is asked once: a word of no text divides them."""
-        if not texts:
-            return []
-        found: list[set[str]] = [set()]
-        for stem in self._corpus.stems(f"\n{_MARK}\n".join(map(plain, texts))):
-            if stem == self._mark:
-                found.append(set())
-            else:
-                found[-1].add(stem)
-        return [frozenset(stems) for stems in found]
+        return list(map(frozenset, self._stemmed(list(map(plain, texts)))))
 
     def content(self, text: str) -> Mapping[str, float]:
         """The stems that can tell texts apart, with their weights."""
-        if text not in self._contents:
-            stems = self._corpus.stems(" ".join(query_terms(plain(text))))
-            self._contents[text] = {stem: self._weight(stem) for stem in stems}
-        return self._contents[text]
+        return self.contents_of([text])[0]
 
-    def _weight(self, stem: str) -> float:
-        if stem not in self._idf:
-            found = min(self._corpus.frequency(stem), self._size)
-            idf = math.log(1 + (self._size - found + 0.5) / (found + 0.5))
-            self._idf[stem] = idf / math.log(1 + (self._size + 0.5) / 0.5)
-        return self._idf[stem]
+    def contents_of(self, texts: Sequence[str]) -> list[Mapping[str, float]]:
+        """The same of each text, for which the library is asked once."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._contents]
+        found = self._stemmed([" ".join(query_terms(plain(text))) for text in new])
+        self._weigh(dict.fromkeys(chain.from_iterable(found)))
+        self._contents |= {
+            text: {stem: self._idf[stem] for stem in stems} for text, stems in zip(new, found, strict=True)
+        }
+        return [self._contents[text] for text in texts]
+
+    def _stemmed(self, texts: Sequence[str]) -> list[list[str]]:
+        if not texts:
+            return []
+        found: list[list[str]] = [[]]
+        for stem in self._corpus.stems(f"\n{_MARK}\n".join(texts)):
+            if stem == self._mark:
+                found.append([])
+            else:
+                found[-1].append(stem)
+        return found
+
+    def _weigh(self, stems: Iterable[str]) -> None:
+        new = [stem for stem in stems if stem not in self._idf]
+        for stem, found in zip(new, self._corpus.frequencies(new) if new else (), strict=True):
+            self._idf[stem] = extract.information(found, self._size)
 
 
 class Span:
@@ -212,7 +221,7 @@ def displaced(text: str, content: Mapping[str, float], found: Support) -> str | 
     total = sum(words.values())
     if not total or not found.spans:
         return None
-    shares = [sum(words[w] for w in words.keys() & span.stems) / total for _, span in found.spans]
+    shares = [math.fsum(words[w] for w in words.keys() & span.stems) / total for _, span in found.spans]
     share = max(shares)
     span = found.spans[shares.index(share)][1]
     if share < _NEARLY:
@@ -262,6 +271,7 @@ def support(
     pool = {id(span): (s.number, span) for s in sources for span in s.spans}
     pool |= {id(span): (number, span) for spans in holders.values() for number, span in spans}
     held = {key: {f for f in left if any(span is pool[key][1] for _, span in holders[f])} for key in pool}
+    pool = {key: one for key, one in pool.items() if held[key] or not one[1].stems.isdisjoint(content)}
     total = sum(content.values()) or 1.0
     chosen: list[tuple[int, Span]] = []
     covered: set[str] = set()
@@ -269,7 +279,7 @@ def support(
         gain = {
             key: (
                 len(held[key] & left),
-                sum(content[w] for w in content.keys() & span.stems - covered) / total,
+                math.fsum(content[w] for w in content.keys() & span.stems - covered) / total,
             )
             for key, (_, span) in pool.items()
         }
@@ -282,5 +292,5 @@ def support(
         chosen.append((number, span))
         covered |= content.keys() & span.stems.union(*(facts[fact].said_by(span) for fact in held[best]))
         left -= held[best]
-    coverage = sum(content[word] for word in covered) / total if content else 1.0
+    coverage = math.fsum(content[word] for word in covered) / total if content else 1.0
     return Support(tuple(chosen), missing, coverage)

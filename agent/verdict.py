@@ -16,6 +16,7 @@ default embedding model, made for English, seldom grants without names in common
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ class Court:
     def decide(self, pieces: Sequence[Piece]) -> list[Kept | Dropped]:
         """A verdict for each piece, in order. Meanings are compared, or the judge asked, all at once."""
         claims = [self._claim(piece) for piece in pieces]
+        self._weights.contents_of([claim.text for claim in claims])
         flaws = [self._flaw(claim) for claim in claims]
         trials = [[] if flaw else self._tried(claim) for claim, flaw in zip(claims, flaws, strict=True)]
         unsure = [
@@ -219,13 +221,24 @@ class Court:
         if standing := [t for t in together if t.found.coverage >= most + ADDS] or alone or together:
             spans = tuple(dict.fromkeys(span for t in standing for span in t.found.spans))
             unused = [n for n in cited if n not in {number for number, _ in spans}]
-            note = f"{_marks(unused)} did not carry it" if unused else ""
+            note = f"also cited was {self._places(unused)}, which does not carry it" if unused else ""
             return Kept(claim.piece, claim.text, spans, note)
         if other := self._elsewhere(claim):
-            note = f"{_marks(cited)} did not carry it, {_marks(other.numbers)} does"
+            wrong = (
+                f"{self._places(claim.known)}, which does not carry it"
+                if claim.known
+                else "no source there is"
+            )
+            note = f"cited was {wrong}; {self._places(other.numbers)} does"
             return Kept(claim.piece, claim.text, other.found.spans, note)
         best = max(trials, key=lambda t: (-len(t.found.missing), t.found.coverage))
         return Dropped(claim.piece, claim.text, self._reason(best))
+
+    def _places(self, numbers: Sequence[int]) -> str:
+        """Sources in words for a person, who does not see the draft's numbers."""
+        return " and ".join(
+            self._sources[number].section.place for number in numbers if number in self._sources
+        )
 
     def _elsewhere(self, claim: _Claim) -> _Trial | None:
         """A source that was not cited and carries the claim beyond doubt."""
@@ -235,7 +248,7 @@ class Court:
         for number, source in self._sources.items():
             if number in claim.known or total == 0:
                 continue
-            words = sum(claim.content[stem] for stem in claim.content.keys() & source.stems)
+            words = math.fsum(claim.content[stem] for stem in claim.content.keys() & source.stems)
             if words >= COVERED * total and (trial := self._trial(claim, (number,))).stands:
                 return trial
         return None

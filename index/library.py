@@ -136,9 +136,9 @@ class Library:
         """The terms of a text as the word index knows them."""
         return self._served(lambda now: now.words.stems(terms(text)))
 
-    def frequency(self, stem: str) -> int:
-        """In how many passages a stem stands."""
-        return self._served(lambda now: now.words.frequency(stem))
+    def frequencies(self, stems: Sequence[str]) -> list[int]:
+        """In how many passages each stem stands."""
+        return self._served(lambda now: now.words.frequencies(stems))
 
     @property
     def size(self) -> int:

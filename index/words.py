@@ -197,9 +197,9 @@ class Words:
         """Terms as they stand in the index."""
         return self._passages.stems(words)
 
-    def frequency(self, stem: str) -> int:
-        """In how many passages a stem stands."""
-        return self._passages.frequency(stem)
+    def frequencies(self, stems: Sequence[str]) -> list[int]:
+        """In how many passages each stem stands."""
+        return self._passages.frequencies(stems)
 
     def passages(
         self, words: Sequence[str], k: int, documents: Collection[int] | None = None, context: float = 1.0
@@ -269,8 +269,8 @@ class _Searcher:
     def stems(self, words: Sequence[str]) -> list[str]:
         return [stem for word in words for stem in self._analyzer.analyze(word)]
 
-    def frequency(self, stem: str) -> int:
-        return int(self._searcher.doc_freq("text", stem))
+    def frequencies(self, stems: Sequence[str]) -> list[int]:
+        return [int(self._searcher.doc_freq("text", stem)) for stem in stems]
 
     def search(
         self, words: Sequence[str], k: int, documents: Collection[int] | None, boosts: Mapping[str, float]

@@ -55,8 +55,9 @@ class MemoryLibrary:
     def stems(self, text: str) -> list[str]:
         return [word.rstrip("s") for word in re.findall(r"\w+", text.lower())]
 
-    def frequency(self, stem: str) -> int:
-        return sum(stem in self.stems(hit.passage.text) for hit in self.hits)
+    def frequencies(self, stems: Sequence[str]) -> list[int]:
+        found = [set(self.stems(hit.passage.text)) for hit in self.hits]
+        return [sum(stem in one for one in found) for stem in stems]
 
     @property
     def size(self) -> int:
