@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from agent.answers import Citation, Disagreement, Sentence
@@ -21,15 +21,18 @@ def disagreements(
     """The pairs of sentences, alike in words, of different documents, that share no value of one unit."""
     documents = {citation.number: citation.source.uri for citation in citations}
     found = [facts(sentence.text) for sentence in sentences]
-    out = []
+    pairs = []
     for one, other in combinations(range(len(sentences)), 2):
         here, there = ({documents[number] for number in sentences[at].citations} for at in (one, other))
-        if here & there or not (values := _differing(found[one], found[other])):
-            continue
-        if _alike(sentences[one].text, sentences[other].text, [*found[one], *found[other]], weights):
-            cited = (sentences[one].citations, sentences[other].citations)
-            out.append(Disagreement((one, other), values, cited))
-    return tuple(out)
+        if not here & there and (values := _differing(found[one], found[other])):
+            said = [*found[one], *found[other]]
+            pairs.append((one, other, values, [_without(said, sentences[at].text) for at in (one, other)]))
+    weights.contents_of([text for *_, texts in pairs for text in texts])
+    return tuple(
+        Disagreement((one, other), values, (sentences[one].citations, sentences[other].citations))
+        for one, other, values, texts in pairs
+        if _alike(*map(weights.content, texts))
+    )
 
 
 def _differing(here: Sequence[Fact], there: Sequence[Fact]) -> tuple[str, str] | None:
@@ -45,11 +48,14 @@ def _differing(here: Sequence[Fact], there: Sequence[Fact]) -> tuple[str, str] |
     return None
 
 
-def _alike(one: str, other: str, said: Sequence[Fact], weights: Weights) -> bool:
-    """Whether two sentences speak of the same thing."""
+def _without(said: Sequence[Fact], text: str) -> str:
     for fact in said:
-        one, other = one.replace(fact.text, " "), other.replace(fact.text, " ")
-    here, there = weights.content(one), weights.content(other)
+        text = text.replace(fact.text, " ")
+    return text
+
+
+def _alike(here: Mapping[str, float], there: Mapping[str, float]) -> bool:
+    """Whether two sentences speak of the same thing, by what their stems weigh."""
     every = {**here, **there}
     shared = math.fsum(every[stem] for stem in here.keys() & there.keys())
     return shared >= _ALIKE * (sum(every.values()) or 1.0)

@@ -224,21 +224,17 @@ class Court:
             note = f"also cited was {self._places(unused)}, which does not carry it" if unused else ""
             return Kept(claim.piece, claim.text, spans, note)
         if other := self._elsewhere(claim):
-            wrong = (
-                f"{self._places(claim.known)}, which does not carry it"
-                if claim.known
-                else "no source there is"
-            )
-            note = f"cited was {wrong}; {self._places(other.numbers)} does"
+            wrong, right = self._places(cited), self._places(other.numbers)
+            note = f"cited was {wrong}, which does not carry it; {right} does"
             return Kept(claim.piece, claim.text, other.found.spans, note)
         best = max(trials, key=lambda t: (-len(t.found.missing), t.found.coverage))
         return Dropped(claim.piece, claim.text, self._reason(best))
 
     def _places(self, numbers: Sequence[int]) -> str:
         """Sources in words for a person, who does not see the draft's numbers."""
-        return " and ".join(
-            self._sources[number].section.place for number in numbers if number in self._sources
-        )
+        known = [self._sources[number].section.place for number in numbers if number in self._sources]
+        unknown = ["a source that does not exist"] if len(known) < len(numbers) else []
+        return " and ".join(dict.fromkeys([*known, *unknown]))
 
     def _elsewhere(self, claim: _Claim) -> _Trial | None:
         """A source that was not cited and carries the claim beyond doubt."""
