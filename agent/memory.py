@@ -63,6 +63,11 @@ class Memory:
         with self._opened() as file:
             file.execute("delete from turns where thread = ?", (thread,))
 
+    def move(self, thread: str, to: str) -> None:
+        """Gives a conversation another name."""
+        with self._opened() as file:
+            file.execute("update turns set thread = ? where thread = ?", (to, thread))
+
     def forget_before(self, moment: datetime) -> int:
         """Erases the conversations whose last turn is older, and says how many there were."""
         with self._opened() as file:

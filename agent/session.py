@@ -118,6 +118,12 @@ class Session:
         if self.thread:
             self._memory.forget(self.thread)
 
+    def move(self, thread: str) -> None:
+        """Gives the conversation another name, under which it is remembered."""
+        if self.thread:
+            self._memory.move(self.thread, thread)
+        self.thread = thread
+
     def as_runnable(self) -> Runnable[str, Answer]:
         """The conversation as a Runnable of LangChain's, from a question to its answer."""
         from langchain_core.runnables import RunnableLambda

@@ -55,6 +55,13 @@ class Access:
         row = (subject(name), int(allowed))
         self._store.change(("insert or replace into access values (?, ?)", row))
 
+    def moved(self, old: str, new: str) -> None:
+        """Gives a subject what was said of another, unless something was said of it."""
+        said = self.changed()
+        allowed = said.get(old, True if old in self._allowed else None)
+        if allowed is not None and new not in said:
+            self.change(new, allowed=allowed)
+
     def changed(self) -> Mapping[str, bool]:
         """What admins allowed and denied."""
         return {
@@ -134,6 +141,10 @@ class Quotas:
     def waive(self, incoming: Incoming) -> None:
         """Takes a question back that could not be answered."""
         self._store.change(("delete from charges where key = ?", (incoming.key,)))
+
+    def moved(self, old: str, new: str) -> None:
+        """Counts what a chat spent for another."""
+        self._store.change(("update charges set place = ? where place = ?", (new, old)))
 
     def prune(self, days: int) -> None:
         """Forgets what was spent so many days ago."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.bots.messages import Format, Part, Text
@@ -16,6 +16,7 @@ class Incoming:
     key: names it for ever, so that it is answered once; it begins with the platform, as `telegram:7:1042`.
     user, chat, thread, message, reply_to: ids of the platform as text; reply_to: the message it replies to.
     private: between the bot and one person; groups: where else the user belongs, as `guild:7`, `role:9`.
+    ticket: what the platform wants to be shown with what is said to it, a secret.
     """
 
     key: str
@@ -28,6 +29,7 @@ class Incoming:
     reply_to: str = ""
     private: bool = False
     groups: tuple[str, ...] = ()
+    ticket: str = field(default="", repr=False)
 
     @property
     def conversation(self) -> str:
@@ -43,6 +45,11 @@ class Incoming:
     def place(self) -> str:
         """The chat, as lists of access name it."""
         return f"{self.platform}:chat:{self.chat}"
+
+    def moved(self, chat: str) -> Incoming:
+        """The same where its chat got another id: messages of the old one are named by that, too."""
+        replied = f"{self.chat}:{self.reply_to}" if self.reply_to else ""
+        return replace(self, chat=chat, message="", reply_to=replied)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -99,6 +106,9 @@ class Channel(Protocol):
 
     async def send(self, incoming: Incoming, part: Part, *, aside: bool = False) -> str:
         """Sends a message into the chat of what came in, as a reply to it, and returns its id."""
+
+    async def lost(self, incoming: Incoming, known: Sequence[str]) -> str | None:
+        """The id of a message that was sent for what came in and is not known; None where none is found."""
 
     async def edit(
         self,

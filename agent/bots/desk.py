@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from agent.bots.channel import Channel, Incoming, Progress, Reply
 from agent.bots.inbox import Entry, Inbox
-from agent.bots.messages import Text, plain, split
+from agent.bots.messages import Part, Text, plain, split
 from agent.bots.surface import Surface
 from index.errors import Delayed, DeliveryError, Misread, Vanished
 
@@ -47,6 +47,7 @@ class Desk:
         self._room = asyncio.Semaphore(_WAITING)
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._work: dict[str, asyncio.Task[None]] = {}
+        self._unsure: set[str] = set()
         self._next_edit = 0.0
 
     async def take(self, incoming: Incoming) -> bool:
@@ -71,8 +72,18 @@ class Desk:
         left = [entry for entry in self.inbox.open() if entry.incoming.key not in self._work]
         for entry in left:
             await self._room.acquire()
+            if entry.attempts or entry.incoming.ticket:
+                self._unsure.add(entry.incoming.key)
             self._start(entry.incoming)
         return len(left)
+
+    def moved(self, old: str, new: str) -> None:
+        """Notes that a chat has another id: all that belongs to it follows, and what is in work."""
+        platform = self.channel.platform
+        self.surface.moved(platform, old, new)
+        self.inbox.moved(old, new)
+        if (order := self._orders.get(f"{platform}:{old}:")) is not None:
+            self._orders.setdefault(f"{platform}:{new}:", order)
 
     async def idle(self) -> None:
         """Waits until nothing is in work."""
@@ -102,6 +113,7 @@ class Desk:
 
     def _ended(self, key: str, task: asyncio.Task[None]) -> None:
         self._work.pop(key, None)
+        self._unsure.discard(key)
         self._room.release()
         if not task.cancelled() and (error := task.exception()):
             _log.error("left for the next start", exc_info=error, extra={"key": key})
@@ -143,6 +155,8 @@ class Desk:
         while (entry := self.inbox.entry(key)) is not None and entry.reply is not None:
             try:
                 entry = await self._put(entry, entry.reply)
+            except _Moved:
+                continue
             except Vanished:
                 self.inbox.placed(key, ())
             except Misread:
@@ -158,6 +172,8 @@ class Desk:
         for number, part in enumerate(parts):
             if number == len(entry.messages):
                 entry = await self.place(entry, plain("…"), aside=reply.aside)
+                if number == len(entry.messages):
+                    raise _Moved
             buttons, file = (reply.buttons, reply.file) if number == len(parts) - 1 else ((), None)
             edit = partial(self.channel.edit, entry.incoming, entry.messages[number], part, buttons, file)
             await self._tried(edit)
@@ -166,10 +182,27 @@ class Desk:
     async def place(self, entry: Entry, text: Text, *, aside: bool = False) -> Entry:
         """Sends one more placeholder for a message. Raises DeliveryError."""
         part = split(text, self.channel.format)[0]
-        new = await self._tried(partial(self.channel.send, entry.incoming, part, aside=aside))
+        new = await self._tried(partial(self._sent, entry, part, aside=aside))
+        entry = self.inbox.entry(entry.incoming.key) or entry
         entry = replace(entry, messages=(*entry.messages, new))
         self.inbox.placed(entry.incoming.key, entry.messages)
         return entry
+
+    async def _sent(self, entry: Entry, part: Part, *, aside: bool) -> str:
+        """Sends a placeholder, unless one was sent whose id did not arrive. Raises DeliveryError."""
+        incoming = entry.incoming
+        if incoming.key in self._unsure and (found := await self.channel.lost(incoming, entry.messages)):
+            self._unsure.discard(incoming.key)
+            return found
+        self._unsure.add(incoming.key)
+        try:
+            new = await self.channel.send(incoming, part, aside=aside)
+        except Delayed as error:
+            if error.after is not None:
+                self._unsure.discard(incoming.key)
+            raise
+        self._unsure.discard(incoming.key)
+        return new
 
     async def _tried(self, deliver: Callable[[], Awaitable[Given]]) -> Given:
         """Delivers, again and again while the platform asks to wait. Raises DeliveryError."""
@@ -197,6 +230,10 @@ class Desk:
         part = split(plain("The bot is restarting; it answers this afterwards."), self.channel.format)[0]
         with suppress(DeliveryError):
             await self.channel.edit(entry.incoming, entry.messages[0], part)
+
+
+class _Moved(Exception):
+    """The chat got another id meanwhile, and what was sent is in the old one."""
 
 
 class _Stage:

@@ -20,13 +20,25 @@ from typing import TYPE_CHECKING, Any
 
 from agent.bots.channel import Button, File, Incoming
 from agent.bots.desk import Desk
-from agent.bots.discord_calls import HOME, Call, Lapsed, bad_token, commands, connected, lead_to, told, view
+from agent.bots.discord_calls import (
+    HOME,
+    LASTS,
+    Call,
+    Lapsed,
+    bad_token,
+    commands,
+    connected,
+    lead_to,
+    told,
+    unnoted,
+    view,
+)
 from agent.bots.discord_missed import Missed
 from agent.bots.markup import DiscordMarkdown, Plain
 from agent.bots.messages import Format, Part
 from agent.bots.surface import LONGEST
 from agent.privacy import mask
-from index.errors import ChainciteError, DeliveryError
+from index.errors import ChainciteError, Delayed, DeliveryError, Vanished
 
 if TYPE_CHECKING:
     import discord
@@ -106,7 +118,7 @@ class Discord:
             try:
                 return await told(lambda: call.send(part.markup, aside=aside))
             except Lapsed:
-                del self._calls[incoming.key]
+                call.over = True
         place = int(incoming.thread or incoming.chat)
         reference: Any = None
         if incoming.message and not incoming.private:
@@ -123,6 +135,21 @@ class Discord:
             )
         )
         return str(sent.id)
+
+    async def lost(self, incoming: Incoming, known: Sequence[str]) -> str | None:
+        """A message to what came in of which only Discord knows, found in the history of the chat."""
+        channel = self.client.get_partial_messageable(int(incoming.thread or incoming.chat))
+        try:
+            if not incoming.ticket:
+                return await unnoted(channel, self._me, incoming, known)
+            call = self._call(incoming)
+            found = await call.first() if call is not None else None
+        except Delayed:
+            raise
+        except DeliveryError as error:
+            _log.info("no answer is found that was not noted: %s", error)
+            return None
+        return None if found in (*known, incoming.message) else found
 
     async def edit(
         self,
@@ -146,9 +173,9 @@ class Discord:
 
         if (call := self._call(incoming)) is not None:
             try:
-                await told(lambda: call.interaction.followup.edit_message(int(message), **content()))
-            except Lapsed:
-                del self._calls[incoming.key]
+                await told(lambda: call.followup.edit_message(int(message), **content()))
+            except (Lapsed, Vanished) as error:
+                call.over = isinstance(error, Lapsed)
             else:
                 return
         channel = self.client.get_partial_messageable(int(incoming.thread or incoming.chat))
@@ -203,7 +230,7 @@ class Discord:
         incoming = self.called(interaction)
         if incoming is None or self._desk is None or incoming.key in self._calls:
             return
-        call = self._calls[incoming.key] = Call(interaction)
+        call = self._calls[incoming.key] = Call(interaction.followup, interaction.response)
         if await self._desk.take(incoming):
             hold = asyncio.create_task(call.hold(self.haste))
             self._holds.add(hold)
@@ -275,7 +302,7 @@ class Discord:
             return None
         made = self._made(interaction.id, interaction.user, interaction.channel, interaction.guild)
         message = str(interaction.message.id) if interaction.message else ""
-        return replace(made, text=text[: LONGEST + 64], message=message)
+        return replace(made, text=text[: LONGEST + 64], message=message, ticket=interaction.token)
 
     def _made(self, number: int, user: Any, channel: Any, guild: discord.Guild | None) -> Incoming:
         from discord import Thread
@@ -295,6 +322,18 @@ class Discord:
 
     def _call(self, incoming: Incoming) -> Call | None:
         """The interaction that a message was, while it can be answered as such."""
-        while self._calls and next(iter(self._calls.values())).interaction.is_expired():
+        while self._calls and _ended(next(iter(self._calls))):
             self._calls.popitem(last=False)
-        return self._calls.get(incoming.key)
+        if not incoming.ticket or _ended(incoming.key):
+            return None
+        if incoming.key not in self._calls:
+            self._calls[incoming.key] = Call.again(self.client, incoming.ticket)
+        call = self._calls[incoming.key]
+        return None if call.over else call
+
+
+def _ended(key: str) -> bool:
+    """Whether the interaction of this key is too old to be answered as such."""
+    from discord.utils import snowflake_time, utcnow
+
+    return utcnow() - snowflake_time(int(key.rpartition(":")[2])) > LASTS

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.bots.channel import Button
+from agent.bots.channel import Button, Incoming
 from agent.bots.words import WORDS
 from agent.privacy import mask
 from index.errors import Delayed, DeliveryError, SettingsError, Vanished
@@ -19,37 +21,64 @@ Done = TypeVar("Done")
 
 HOME = "https://discord.com"
 
+LASTS = timedelta(minutes=15)
+"""How long an interaction can be answered as such."""
+
+PENDING = ("_…", "…")
+"""How placeholders begin."""
+
+_LOOKED = 200
+"""Messages after a question that are searched for its answer."""
+
 _LAPSED = {10015, 10062, 40060, 50027}
 """Codes of an interaction that cannot be answered as such any more."""
 
 
 class Call:
-    """An interaction: its first answer goes another way than the others."""
+    """An interaction: its first answer goes another way than the others.
 
-    def __init__(self, interaction: discord.Interaction) -> None:
-        self.interaction = interaction
+    response: None where another process took the interaction. over: it cannot be answered as such any more.
+    """
+
+    def __init__(self, followup: discord.Webhook, response: discord.InteractionResponse[Any] | None) -> None:
+        self.followup = followup
+        self.over = False
+        self._response = response
         self._order = asyncio.Lock()
+
+    @classmethod
+    def again(cls, client: discord.Client, ticket: str) -> Call:
+        """The interaction of this token, which another process took."""
+        from discord import Webhook
+
+        data: Any = {"id": client.application_id, "type": 3, "token": ticket}
+        return cls(Webhook.from_state(data, client._connection), None)
 
     async def hold(self, seconds: float) -> None:
         """Tells Discord that it was heard, unless it is answered by then."""
         await asyncio.sleep(seconds)
         with suppress(DeliveryError):
             async with self._order:
-                if not self.interaction.response.is_done():
-                    await told(lambda: self.interaction.response.defer(thinking=True))
+                if self._response and not self._response.is_done():
+                    await told(partial(self._response.defer, thinking=True))
 
     async def send(self, markup: str, *, aside: bool) -> str:
         """Answers, for the user alone where it is aside, and returns the id of the message."""
         async with self._order:
-            if not self.interaction.response.is_done():
-                made = await self.interaction.response.send_message(
-                    markup, ephemeral=aside, suppress_embeds=True
-                )
+            if self._response and not self._response.is_done():
+                made = await self._response.send_message(markup, ephemeral=aside, suppress_embeds=True)
                 return str(made.message_id)
-            sent = await self.interaction.followup.send(
-                markup, ephemeral=aside, suppress_embeds=True, wait=True
-            )
+            sent = await self.followup.send(markup, ephemeral=aside, suppress_embeds=True, wait=True)
             return str(sent.id)
+
+    async def first(self) -> str:
+        """The id of its first answer. Raises DeliveryError where it has none."""
+        from discord.webhook.async_ import async_context
+
+        place, ticket = self.followup.id, self.followup.token or ""
+        call = async_context.get().get_original_interaction_response
+        made = await told(lambda: call(place, ticket, session=self.followup.session))
+        return str(made["id"])
 
 
 class Lapsed(DeliveryError):
@@ -73,6 +102,27 @@ def commands() -> list[dict[str, object]]:
         }
         for name, usage, told in listed
     ]
+
+
+async def unnoted(
+    channel: discord.PartialMessageable, me: int, incoming: Incoming, known: Sequence[str]
+) -> str | None:
+    """The id of a message of this bot to what came in that is not known. Raises DeliveryError.
+
+    In private, where it replies to nothing, it is one that is a placeholder still.
+    """
+    from discord import Object
+
+    def mine(message: discord.Message) -> bool:
+        to = message.reference and message.reference.message_id
+        meant = message.content.startswith(PENDING) if incoming.private else str(to) == incoming.message
+        return meant and message.author.id == me and str(message.id) not in known
+
+    async def look() -> str | None:
+        after = channel.history(limit=_LOOKED, after=Object(int(incoming.message)), oldest_first=True)
+        return next((str(message.id) for message in [one async for one in after] if mine(message)), None)
+
+    return await told(look)
 
 
 async def connected(connection: asyncio.Task[None]) -> None:

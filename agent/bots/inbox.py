@@ -4,9 +4,9 @@
 
 A message is on the disk before the platform is told that it arrived, and the reply before any of it is shown
 as final. After a kill, what was received is asked again, and what was answered is delivered again. To deliver
-is to edit placeholders whose ids are on the disk, so doing it twice shows the reply once. One gap is left: a
-kill between sending a placeholder and noting its id leaves a placeholder that nothing follows; the reply
-still stands once, in the next one.
+is to edit placeholders whose ids are on the disk, so doing it twice shows the reply once. A placeholder that
+a killed process sent, and whose id it did not note, is looked for in the chat. Where a platform shows bots
+nothing of a chat, as Telegram, it is left, and nothing follows it; the reply stands once, in the next one.
 """
 
 from __future__ import annotations
@@ -102,8 +102,9 @@ class Inbox:
         self._store.change(
             *(
                 (
-                    "insert or replace into said (conversation, message, answer_id) values (?, ?, ?)",
-                    (incoming.conversation, message, answer_id),
+                    "insert or replace into said (conversation, message, answer_id)"
+                    " select conversation, ?, ? from inbox where key = ?",
+                    (message, answer_id, incoming.key),
                 )
                 for message in said
             ),
@@ -111,6 +112,16 @@ class Inbox:
                 "update inbox set state = ?, incoming = null, reply = null, messages = '[]' where key = ?",
                 (state, incoming.key),
             ),
+        )
+
+    def moved(self, old: str, new: str) -> None:
+        """Notes that a chat has another id. What was sent for open messages is in the old one, and void."""
+        place = (f"{self.platform}:{new}:", f"{self.platform}:{old}:")
+        mine = [entry.incoming for entry in self.open() if entry.incoming.chat == old]
+        change = "update inbox set incoming = ?, messages = '[]' where key = ?"
+        self._store.change(
+            *((change, (json.dumps(asdict(one.moved(new))), one.key)) for one in mine),
+            ("update inbox set conversation = ? where conversation = ?", place),
         )
 
     def counts(self) -> dict[str, int]:

@@ -160,11 +160,28 @@ class Surface:
         return len(old)
 
     def moved(self, platform: str, old: str, new: str) -> None:
-        """Notes that a chat has another id: access, and messages that came under the old one, follow it."""
-        if self.access.changed().get(
-            f"{platform}:chat:{old}", f"{platform}:chat:{old}" in self.settings.bot_allow
-        ):
-            self.access.change(f"{platform}:chat:{new}", allowed=True)
+        """Notes that a chat has another id: access, what was said, chosen and spent there follow it."""
+        was, now = f"{platform}:{old}:", f"{platform}:{new}:"
+        session = self._sessions.pop(was, None)
+        (session or self._make("", was)).move(now)
+        self._sessions.pop(now, None)
+        if session is not None:
+            self._sessions[now] = session
+        self.store.change(
+            (
+                "insert into conversations (conversation, last_at, chosen)"
+                " select ?, last_at, chosen from conversations where conversation = ?"
+                " on conflict (conversation) do update set chosen = coalesce(chosen, excluded.chosen)",
+                (now, was),
+            ),
+            ("delete from conversations where conversation = ?", (was,)),
+            (
+                "update said set conversation = ?, message = ? || ':' || message where conversation = ?",
+                (now, old, was),
+            ),
+        )
+        self.quotas.moved(f"{platform}:chat:{old}", f"{platform}:chat:{new}")
+        self.access.moved(f"{platform}:chat:{old}", f"{platform}:chat:{new}")
 
     def stats(self) -> dict[str, int]:
         """What goes on: questions answered since the start, waiting, conversations."""

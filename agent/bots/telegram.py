@@ -35,6 +35,9 @@ UPDATES = ("message", "callback_query")
 _POLL = 30
 """Seconds that a fetch waits for updates."""
 
+_SENDS = 1
+"""Messages that are being sent at a time. A kill leaves each of them behind, since their ids are lost."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +65,8 @@ class Telegram:
         except InvalidToken:
             raise _bad_token() from None
         self._moved: dict[str, str] = {}
+        self._desk: Desk | None = None
+        self._sends = asyncio.Semaphore(_SENDS)
 
     async def start(self) -> None:
         """Greets Telegram and lists the commands. Raises SettingsError for a token it does not know."""
@@ -83,18 +88,27 @@ class Telegram:
 
     async def send(self, incoming: Incoming, part: Part, *, aside: bool = False) -> str:  # noqa: ARG002
         """Sends a placeholder and returns its id."""
-        sent = await self._told(
-            lambda chat: self.bot.send_message(
-                chat_id=chat,
-                text=part.markup,
-                parse_mode="HTML",
-                message_thread_id=int(incoming.thread) if incoming.thread else None,
-                reply_parameters=_answering(incoming),
-                link_preview_options=_no_preview(),
-            ),
-            incoming.chat,
+        async with self._sends:
+            if incoming.chat not in self._moved:
+                with suppress(_Elsewhere):
+                    return await self._told(lambda: self._send(incoming, part), incoming.chat)
+            left = incoming.moved(self._moved[incoming.chat])
+            return await self._told(lambda: self._send(left, part), left.chat)
+
+    async def _send(self, incoming: Incoming, part: Part) -> str:
+        sent = await self.bot.send_message(
+            chat_id=incoming.chat,
+            text=part.markup,
+            parse_mode="HTML",
+            message_thread_id=int(incoming.thread) if incoming.thread else None,
+            reply_parameters=_answering(incoming),
+            link_preview_options=_no_preview(),
         )
         return str(sent.message_id)
+
+    async def lost(self, incoming: Incoming, known: Sequence[str]) -> str | None:  # noqa: ARG002
+        """None: Telegram shows bots nothing of a chat."""
+        return None
 
     async def edit(
         self,
@@ -105,12 +119,15 @@ class Telegram:
         file: File | None = None,
     ) -> None:
         """Puts a part, or a file with the part as its caption, in the place of a message."""
+        chat = incoming.chat
+        if chat in self._moved:
+            raise _Elsewhere(self._moved[chat])
         if file is not None:
-            await self._told(lambda chat: self._edit_file(chat, message, part, file), incoming.chat)
+            await self._told(lambda: self._edit_file(chat, message, part, file), chat)
             return
         with suppress(_Unchanged):
             await self._told(
-                lambda chat: self.bot.edit_message_text(
+                lambda: self.bot.edit_message_text(
                     text=part.markup,
                     chat_id=chat,
                     message_id=int(message),
@@ -118,7 +135,7 @@ class Telegram:
                     reply_markup=_keyboard(buttons),
                     link_preview_options=_no_preview(),
                 ),
-                incoming.chat,
+                chat,
             )
 
     async def _edit_file(self, chat: str, message: str, part: Part, file: File) -> object:
@@ -135,6 +152,7 @@ class Telegram:
         """
         from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
+        self._desk = desk
         offset: int | None = None
         wait = 1.0
         with suppress(TelegramError):
@@ -173,6 +191,7 @@ class Telegram:
         """
         from telegram.error import TelegramError
 
+        self._desk = desk
         app = webhook(self, desk, url, secret)
         async with listening(app, address):
             try:
@@ -183,8 +202,12 @@ class Telegram:
 
     async def take(self, update: Update, desk: Desk) -> bool:
         """Hands an update to the desk; False where it is nothing for it."""
-        if update.message is not None and update.message.migrate_to_chat_id is not None:
-            self._follow(str(update.message.chat_id), str(update.message.migrate_to_chat_id), desk)
+        self._desk = desk
+        if (message := update.message) is not None:
+            if message.migrate_to_chat_id is not None:
+                self._follow(str(message.chat_id), str(message.migrate_to_chat_id))
+            elif message.migrate_from_chat_id is not None:
+                self._follow(str(message.migrate_from_chat_id), str(message.chat_id))
         incoming = self.incoming(update)
         new = incoming is not None and await desk.take(incoming)
         if update.callback_query is not None:
@@ -193,6 +216,10 @@ class Telegram:
 
     def incoming(self, update: Update) -> Incoming | None:
         """An update as the surface takes it; None where it is not for this bot."""
+        made = self._heard(update)
+        return made.moved(self._moved[made.chat]) if made and made.chat in self._moved else made
+
+    def _heard(self, update: Update) -> Incoming | None:
         if update.callback_query is not None:
             return self._press(update)
         message = update.message
@@ -260,12 +287,16 @@ class Telegram:
             with suppress(TelegramError):
                 await self.bot.get_updates(offset=offset, timeout=0, limit=1, allowed_updates=UPDATES)
 
-    def _follow(self, old: str, new: str, desk: Desk) -> None:
-        self._moved[old] = new
-        desk.surface.moved(self.platform, old, new)
+    def _follow(self, old: str, new: str) -> None:
+        """Notes that a chat has another id, as an update or a refusal says."""
+        if self._desk is None:
+            raise Delayed("the chat has another id, and nothing can follow it yet")
+        if self._moved.get(old) != new:
+            self._desk.moved(old, new)
+            self._moved[old] = new
 
-    async def _told(self, call: Callable[[str], Awaitable[Done]], chat: str) -> Done:
-        """A call of the Bot API, its errors told as a channel tells them; a chat that moved is followed."""
+    async def _told(self, call: Callable[[], Awaitable[Done]], chat: str) -> Done:
+        """A call of the Bot API, its errors told as a channel tells them; a chat that moved is noted."""
         from telegram.error import (
             BadRequest,
             ChatMigrated,
@@ -277,10 +308,10 @@ class Telegram:
         )
 
         try:
-            return await call(self._moved.get(chat, chat))
+            return await call()
         except ChatMigrated as error:
-            self._moved[chat] = str(error.new_chat_id)
-            return await self._told(call, chat)
+            self._follow(chat, str(error.new_chat_id))
+            raise _Elsewhere(str(error.new_chat_id)) from error
         except RetryAfter as error:
             raise Delayed("Telegram asks to wait", error._retry_after.total_seconds()) from error
         except BadRequest as error:
@@ -293,6 +324,10 @@ class Telegram:
             raise Delayed(f"Telegram does not answer: {mask(error.message)}") from error
         except TelegramError as error:
             raise DeliveryError(f"Telegram refuses it: {mask(error.message)}") from error
+
+
+class _Elsewhere(Vanished):
+    """The chat has another id, and its messages have others there."""
 
 
 class _Unchanged(DeliveryError):

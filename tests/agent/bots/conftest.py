@@ -50,6 +50,9 @@ class Memory:
         self.asides += [message] if aside else []
         return message
 
+    async def lost(self, incoming: Incoming, known: Sequence[str]) -> str | None:
+        return None
+
     async def edit(
         self,
         incoming: Incoming,

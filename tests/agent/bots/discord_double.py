@@ -6,7 +6,7 @@ with Guild() as guild:
     guild.in_chat()                                 # what the bot's messages read now
 
 Events of a session are replayed at RESUME. What a bot may not send is refused with Discord's codes, and noted
-in `faults`. `script` may answer a call before the API does.
+in `faults`. `script` may answer a call before the API does, and `after` may keep an answer back.
 """
 
 from __future__ import annotations
@@ -71,11 +71,13 @@ class Guild:
         self.counts: Counter[str] = Counter()
         self.said: dict[int, list[dict[str, Any]]] = {}
         self.script: Callable[[str, str, Any], Answer | None] = lambda _method, _path, _body: None
+        self.after: Callable[[str, str, Any], Answer | None] = lambda _method, _path, _body: None
         self.closes = closes
         self.members = True
         self._beat = beat
         self._sessions: dict[str, Session] = {}
         self._interactions: dict[str, dict[str, Any]] = {}
+        self._nonces: dict[str, Sent] = {}
         self._numbers = itertools.count(1)
         self._changed = threading.Condition(threading.RLock())
         self._loop = asyncio.new_event_loop()
@@ -147,7 +149,9 @@ class Guild:
 
     def shown(self, sent: Sent) -> dict[str, Any]:
         """A message of the bot as Discord tells it."""
-        return self._message(sent.id, sent.chat, _user(ME), sent.text if sent.history else "")
+        reference = sent.body.get("message_reference")
+        more = {"type": 19, "message_reference": reference} if reference else {}
+        return self._message(sent.id, sent.chat, _user(ME), sent.text if sent.history else "", **more)
 
     # The gateway
 
@@ -296,7 +300,8 @@ class Guild:
         for method, pattern, serve in _ROUTES:
             found = re.fullmatch(pattern, path)
             if method == request.method and found:
-                return serve(self, *found.groups(), body=body, file=file, query=request.query)
+                answer = serve(self, *found.groups(), body=body, file=file, query=request.query)
+                return self.after(request.method, path, body) or answer
         self.faults.append(f"no such call: {request.method} {path}")
         return refused(404, 0, "404: Not Found")
 
@@ -321,7 +326,9 @@ class Guild:
 
     def _post(self, chat: str, *, body: Any, file: tuple[str, bytes] | None, **_: Any) -> Answer:
         sent = Sent(int(chat), self.number(), body)
-        return self._put(sent, body, file, new=True)
+        if body.get("enforce_nonce"):
+            sent = self._nonces.setdefault(body["nonce"], sent)
+        return (200, self.shown(sent), {}) if sent.history else self._put(sent, body, file, new=True)
 
     def _patch(self, chat: str, number: str, *, body: Any, file: Any, **_: Any) -> Answer:
         sent = self.messages.get(int(number))
@@ -331,7 +338,9 @@ class Guild:
 
     def _history(self, chat: str, *, query: Any, **_: Any) -> Answer:
         after, most = int(query.get("after", 0)), int(query.get("limit", 50))
-        found = [one for one in self.said.get(int(chat), []) if int(one["id"]) > after][:most]
+        mine = [self.shown(sent) for sent in self.in_chat(int(chat)) if not sent.aside]
+        said = sorted([*self.said.get(int(chat), []), *mine], key=lambda one: int(one["id"]))
+        found = [one for one in said if int(one["id"]) > after][:most]
         self.counts["read"] += 1
         return 200, found[::-1], {}
 
@@ -369,6 +378,12 @@ class Guild:
             return self._put(interaction["first"], body, file, new=True)
         sent = Sent(interaction["chat"], self.number(), body, aside=bool(body.get("flags", 0) & 64))
         return self._put(sent, body, file, new=True)
+
+    def _original(self, _app: str, token: str, **_: Any) -> Answer:
+        interaction = self._interactions[token]
+        if interaction["over"] or interaction["first"] is None:
+            return refused(404, 10015, "Unknown Webhook")
+        return 200, self.shown(interaction["first"]), {}
 
     def _follow_edit(self, _app: str, token: str, number: str, *, body: Any, file: Any, **_: Any) -> Answer:
         if self._interactions[token]["over"]:
@@ -491,6 +506,7 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", r"/guilds/(\d+)/members/(\d+)", Guild._fetch_member),
     ("POST", r"/interactions/(\d+)/([^/]+)/callback", Guild._callback),
     ("POST", r"/webhooks/(\d+)/([^/]+)", Guild._follow),
+    ("GET", r"/webhooks/(\d+)/([^/]+)/messages/@original", Guild._original),
     ("PATCH", r"/webhooks/(\d+)/([^/]+)/messages/(\d+)", Guild._follow_edit),
 ]
 

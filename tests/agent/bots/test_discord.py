@@ -240,6 +240,19 @@ def test_storms_of_429_and_500_are_waited_for(talking: Talking, guild: Guild) ->
     assert "Sources" in sent.text
 
 
+@pytest.mark.parametrize("chat", [CHANNEL, THREAD, 1001])
+def test_where_discord_says_that_it_failed_and_did_not_nothing_stands_twice(
+    talking: Talking, guild: Guild, chat: int
+) -> None:
+    left = [refused(503, 0, "upstream")]
+    guild.after = lambda method, path, _body: (
+        left.pop() if left and (method, path) == ("POST", f"/channels/{chat}/messages") else None
+    )
+    talking.hears(lambda: guild.say(to_me(QUESTION), chat=chat))
+    assert not left
+    assert ["Sources" in sent.text for sent in guild.in_chat(chat)] == [True]
+
+
 def test_where_the_bot_may_not_write_the_message_is_dropped(talking: Talking, guild: Guild) -> None:
     guild.script = lambda method, path, _body: (
         refused(403, 50001, "Missing Access") if (method, path) == ("POST", "/channels/5/messages") else None
@@ -447,10 +460,50 @@ def test_nothing_is_missed_or_answered_twice_through_kills(
                 assert process.wait(60) == 0
     assert {chat: contents(guild, chat) for chat in wanted} == wanted
     assert answers() == sum(map(len, wanted.values())) - 1
+    assert not pending(guild)
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert lines[-1]["message"] == "stopped"
     assert TOKEN not in log.read_text("utf-8")
-    print(KILLS, "kills", answers(), "answers")
+    print(KILLS, "kills", answers(), "answers", len(pending(guild)), "placeholders left")
+
+
+@pytest.mark.slow
+def test_a_placeholder_that_a_kill_left_without_a_note_is_found(
+    own_library: Path, guild: Guild, tmp_path: Path
+) -> None:
+    """The process ends when Discord has the message and before it hears so."""
+    deeds: list[Callable[[], int]] = [
+        lambda: guild.say(to_me(QUESTION)),
+        lambda: guild.say(QUESTION, chat=1001),
+        lambda: guild.say(to_me(QUESTION), chat=THREAD),
+        lambda: guild.slash("ask", QUESTION),
+        lambda: guild.slash("budget", "900", chat=1001),
+    ]
+    guild.say("before", chat=1001)
+    for number, deed in enumerate(deeds):
+        with running(own_library, guild, tmp_path / "log") as process:
+
+            def kill(method: str, path: str, _body: Any, process: Any = process) -> None:
+                if method == "POST" and path.endswith(("/messages", "/callback")):
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+
+            started, made = guild.counts["identify"], len(guild.messages)
+            guild.wait(lambda started=started: guild.counts["identify"] > started, 120)
+            guild.after = kill
+            deed()
+            guild.wait(lambda made=made: len(guild.messages) > made, 120)
+            process.wait(60)
+        guild.after = lambda *_: None
+        guild.drop("4000", resumable=False)
+        with running(own_library, guild, tmp_path / "log"):
+            guild.wait(lambda number=number: len(guild.messages) > number and not pending(guild), 120)
+    assert len(guild.messages) == len(deeds)
+
+
+def pending(guild: Guild) -> list[Sent]:
+    """The placeholders that nothing followed."""
+    return [sent for sent in guild.messages.values() if sent.text.startswith(("_…", "…", "thinking"))]
 
 
 def test_without_a_token_the_command_says_where_to_get_one(chaincite: Any, own_library: Path) -> None:

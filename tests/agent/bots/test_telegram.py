@@ -237,9 +237,14 @@ def test_missing_rights_are_no_end(polling: Polling, api: BotApi) -> None:
     assert polling.desk.inbox.counts() == {"dropped": 1, "delivered": 1}
 
 
+def grown(api: BotApi) -> None:
+    """From now on the group -5 is the supergroup -1005."""
+    api.script = lambda _method, call: moved_to(-1005) if call.get("chat_id") == "-5" else None
+
+
 def test_a_group_that_became_a_supergroup_is_followed(bot_with: Callable[..., Bot], api: BotApi) -> None:
     polling = Polling(bot_with(bot_allow=("telegram:chat:-5",)), api)
-    api.script = lambda _method, call: moved_to(-1005) if call.get("chat_id") == "-5" else None
+    grown(api)
     polling.hears(
         lambda: api.say(f"/ask {QUESTION}", chat=-5),
         lambda: api.say(None, chat=-5, migrate_to_chat_id=-1005),
@@ -247,6 +252,87 @@ def test_a_group_that_became_a_supergroup_is_followed(bot_with: Callable[..., Bo
     )
     assert "[1]" in api.in_chat(-1005)[0].text
     assert "Ask in words" in api.in_chat(-1005)[1].text
+
+
+@pytest.mark.parametrize("told", ["in the old chat", "in the new chat", "by a refusal"])
+def test_what_a_group_said_chose_and_spent_follows_it(
+    bot_with: Callable[..., Bot], api: BotApi, told: str
+) -> None:
+    polling = Polling(bot_with(bot_allow=("telegram:chat:-5",), bot_chat_quota="[2, 0, 0]"), api)
+    polling.hears(
+        lambda: api.say(f"/ask {QUESTION}", chat=-5),
+        lambda: api.say("/budget 900", chat=-5),
+        lambda: api.say("/filter kind=proposal", chat=-5),
+        lambda: api.say("/asof 2026-01-01", chat=-5),
+    )
+    if told == "by a refusal":
+        grown(api)
+    moves = {
+        "in the old chat": lambda: api.say(None, chat=-5, migrate_to_chat_id=-1005),
+        "in the new chat": lambda: api.say(None, chat=-1005, migrate_from_chat_id=-5),
+        "by a refusal": lambda: api.say("/help", chat=-5),
+    }
+    words = ("/sources", "/budget", "/filter", "/asof", "/usage", "/ask And who receives it?")
+    polling.hears(moves[told], *(lambda word=word: api.say(word, chat=-1005) for word in words))
+    sources, budget, filters, date, usage, answer = (sent.text for sent in api.in_chat(-1005)[-6:])
+    assert "retrieved" in sources
+    assert budget.startswith("Budget: 900")
+    assert "kind=proposal" in filters
+    assert "2026-01-01" in date
+    assert "questions 1 of 2" in usage
+    assert "read as: How does the base fee change" in answer
+    surface = polling.bot.surface
+    assert [len(surface._make("", f"telegram:{chat}:").turns) for chat in (-5, -1005)] == [0, 2]
+    polling.hears(lambda: api.say("/forget", chat=-1005), lambda: api.say("/sources", chat=-1005))
+    assert "no such answer" in api.in_chat(-1005)[-1].text
+
+
+def test_what_was_asked_before_a_group_grew_is_answered_after_it(
+    bot_with: Callable[..., Bot], api: BotApi
+) -> None:
+    """Placeholders of the old chat are void; messages of the new one with the same ids are left alone."""
+    polling = Polling(bot_with(bot_allow=("telegram:chat:-5",)), api)
+    polling.hears(lambda: api.say("/help", chat=-1005), lambda: api.say("/budget 900", chat=-5))
+    api.messages[-1005, 77] = api.messages.pop((-1005, api.in_chat(-1005)[0].id))
+    before = list(api.in_chat(-1005)[0].history)
+
+    async def ask() -> None:
+        for number, text in enumerate(["/budget", f"/ask {QUESTION}", "/budget 800", "/budget"]):
+            incoming = polling.bot.incoming(text, chat=-5, key=f"telegram:123456789:{number}")
+            polling.desk.inbox.receive(incoming)
+            polling.desk.inbox.begin(incoming.key)
+            polling.desk.inbox.placed(incoming.key, ("77",))
+        await polling.desk.resume()
+
+    async def main() -> None:
+        await polling.channel.start()
+        grown(api)
+        polling.channel._desk = polling.desk
+        await ask()
+        await polling.desk.idle()
+        await polling.channel.close()
+
+    asyncio.run(main())
+    help_, *rest = (sent for sent in api.in_chat(-1005))
+    assert help_.history == before
+    said = [sent.text for sent in rest]
+    assert [said[at].split()[1] for at in (0, 2, 3)] == ["900", "800", "800"]
+    assert "[1]" in said[1]
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_denial_follows_a_group_and_what_was_said_of_the_new_one_stands(
+    bot_with: Callable[..., Bot], api: BotApi, *, allowed: bool
+) -> None:
+    polling = Polling(bot_with(bot_allow=("telegram:user:7",)), api)
+    polling.bot.surface.access.change("telegram:chat:-5", allowed=False)
+    if allowed:
+        polling.bot.surface.access.change("telegram:chat:-1005", allowed=True)
+    polling.hears(
+        lambda: api.say(None, chat=-5, migrate_to_chat_id=-1005), lambda: api.say("/help", chat=-1005)
+    )
+    assert ("denied" in api.in_chat(-1005)[0].text) != allowed
 
 
 def test_an_update_is_confirmed_only_after_it_was_taken(polling: Polling, api: BotApi) -> None:
