@@ -141,7 +141,7 @@ class Desk:
         key = entry.incoming.key
         self.inbox.begin(key)
         if entry.attempts >= _ATTEMPTS:
-            self.inbox.answered(key, Reply(plain("This could not be answered; ask it in other words.")))
+            self.inbox.answered(key, self.surface.give_up(entry.incoming, entry.attempts))
             return
         async with _Stage(self, entry) as stage, aclosing(self.surface.replies(entry.incoming)) as replies:
             async for one in replies:

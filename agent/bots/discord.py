@@ -43,9 +43,6 @@ from index.errors import ChainciteError, Delayed, DeliveryError, Vanished
 if TYPE_CHECKING:
     import discord
 
-_LISTING = 30.0
-"""Seconds that the gateway may take to list the guilds after a new start."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -58,6 +55,8 @@ class Discord:
     pace = 1.5
     haste = 1.5
     """Seconds after which an interaction is told that it was heard; Discord waits for 3."""
+    listing = 30.0
+    """Seconds that the others are waited for after a new start, until all guilds are listed."""
 
     def __init__(self, token: str, url: str = HOME) -> None:
         import discord
@@ -75,6 +74,8 @@ class Discord:
         for heard in (
             self.on_connect,
             self.on_guild_available,
+            self.on_guild_unavailable,
+            self.on_guild_remove,
             self.on_message,
             self.on_interaction,
             self.on_error,
@@ -208,17 +209,42 @@ class Discord:
         """A new session: what came since the last message heard is read, before anything newer is taken."""
         async with self._inward:
             since = self._missed.since()
+            self._missed.owe(0, since)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LISTING):
+                async with asyncio.timeout(self.listing):
                     while any(guild.unavailable for guild in self.client.guilds):
                         self._listed.clear()
                         await self._listed.wait()
-            async for message in self._missed.messages(since):
+            for guild in self.client.guilds:
+                if guild.unavailable:
+                    self._missed.owe(guild.id, since)
+                else:
+                    await self._catch_up(guild, since)
+            async for message in self._missed.in_private(since):
                 await self._hear(message)
+            if self._desk is not None:
+                self._missed.paid(0)
 
-    async def on_guild_available(self, _guild: discord.Guild) -> None:
-        """A guild is listed."""
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """A guild is listed, at the start or after an outage: what was said meanwhile is read."""
         self._listed.set()
+        async with self._inward:
+            await self._catch_up(guild)
+
+    async def on_guild_unavailable(self, guild: discord.Guild) -> None:
+        """An outage of a guild."""
+        async with self._inward:
+            self._missed.owe(guild.id, self._missed.since())
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """The bot is in a guild no more."""
+        self._missed.paid(guild.id)
+
+    async def _catch_up(self, guild: discord.Guild, since: int | None = None) -> None:
+        async for message in self._missed.of_guild(guild, since):
+            await self._hear(message)
+        if self._desk is not None:
+            self._missed.paid(guild.id)
 
     async def on_message(self, message: discord.Message) -> None:
         """A message; each is on the disk before the next is looked at."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.bots.desk import Desk
 from agent.bots.discord_calls import told
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import discord
     from discord import StageChannel, TextChannel, Thread, VoiceChannel
     from discord.abc import MessageableChannel
+
+Done = TypeVar("Done")
 
 _OVERLAP = timedelta(minutes=1)
 """How much before the last message heard the channels are read again: ids are in order only roughly."""
@@ -46,33 +48,53 @@ class Missed:
             self._note(message.id)
 
     def since(self) -> int:
-        """The id after which messages are to be read.
+        """The id after which messages are to be read, in a new session.
 
         Nothing before the first start, and nothing older than the keys that are kept.
         """
         from discord.utils import time_snowflake
 
-        now = datetime.now(UTC)
         if not self._noted:
-            self._note(time_snowflake(now + _OVERLAP))
+            self._note(time_snowflake(datetime.now(UTC) + _OVERLAP))
             return self._noted
-        oldest = time_snowflake(now - timedelta(days=self._desk.surface.settings.bot_retention_days))
-        return max(self._noted - _apart(_OVERLAP), oldest)
+        heard = self._noted - _apart(_OVERLAP)
+        return max(min(heard, self._owed(0) or heard), self._oldest())
 
-    async def messages(self, since: int) -> AsyncIterator[discord.Message]:
-        """The messages after an id, wherever the bot may read."""
-        for guild in self._client.guilds:
-            channels: list[TextChannel | VoiceChannel | StageChannel | Thread] = [
-                *guild.text_channels,
-                *guild.voice_channels,
-                *guild.stage_channels,
-                *guild.threads,
-            ]
-            for channel in channels:
-                if (channel.last_message_id or 0) > since:
-                    for message in await self._read(channel, since):
-                        yield await self._whole(message, guild)
+    def owe(self, where: int, since: int) -> None:
+        """Notes that the messages of a guild after an id are to be read; where: the guild, 0: everywhere.
+
+        It is on the disk, and an earlier debt stands.
+        """
+        if self._owed(where) is None:
+            self._desk.surface.store.set_mark(self._debt(where), str(since))
+
+    def paid(self, where: int) -> None:
+        """Notes that they were read."""
+        if self._owed(where) is not None:
+            self._desk.surface.store.unmark(self._debt(where))
+
+    async def of_guild(
+        self, guild: discord.Guild, since: int | None = None
+    ) -> AsyncIterator[discord.Message]:
+        """The messages of a guild after an id, or after an earlier one, from which on they are owed."""
+        owed = [max(one, self._oldest()) for one in (since, self._owed(guild.id)) if one is not None]
+        channels: list[TextChannel | VoiceChannel | StageChannel | Thread] = [
+            *guild.text_channels,
+            *guild.voice_channels,
+            *guild.stage_channels,
+            *guild.threads,
+        ]
+        for channel in channels if owed else ():
+            if (channel.last_message_id or 0) > min(owed):
+                for message in await self._read(channel, min(owed)):
+                    yield await self._whole(message, guild)
+
+    async def in_private(self, since: int) -> AsyncIterator[discord.Message]:
+        """The messages of private chats after an id."""
+        hidden = any(guild.unavailable for guild in self._client.guilds)
         for chat in self._private():
+            if hidden and not await self._is_private(chat):
+                continue
             for message in await self._read(self._client.get_partial_messageable(chat), since):
                 yield message
 
@@ -83,15 +105,19 @@ class Missed:
             found = channel.history(limit=None, after=Object(since), oldest_first=True)
             return [message async for message in found]
 
+        return await self._waited(read, channel.id) or []
+
+    async def _waited(self, call: Callable[[], Awaitable[Done]], channel: int) -> Done | None:
+        """What a call gives as soon as Discord answers it; None where it may not be made."""
         while True:
             try:
-                return await told(read)
+                return await told(call)
             except Delayed as error:
                 _log.warning("missed messages cannot be read yet: %s", error)
                 await self._desk.sleep(error.after or 5.0)
             except DeliveryError as error:
-                _log.info("channel %s cannot be read: %s", channel.id, error)
-                return []
+                _log.info("channel %s cannot be read: %s", channel, error)
+                return None
 
     def _private(self) -> list[int]:
         query = (
@@ -102,12 +128,33 @@ class Missed:
         known = {channel.id for channel in self._client.get_all_channels()}
         return [chat for chat in chats if chat not in known][:_PRIVATE]
 
+    async def _is_private(self, chat: int) -> bool:
+        """Whether a chat is private, and not in a guild that lists nothing now."""
+        from discord.abc import PrivateChannel
+
+        channel = await self._waited(lambda: self._client.fetch_channel(chat), chat)
+        return isinstance(channel, PrivateChannel)
+
     async def _whole(self, message: discord.Message, guild: discord.Guild) -> discord.Message:
         """A message with the roles of its writer, which the history leaves out."""
         if self._for_it(message):
             with suppress(DeliveryError):
                 message.author = await told(lambda: guild.fetch_member(message.author.id))
         return message
+
+    def _oldest(self) -> int:
+        from discord.utils import time_snowflake
+
+        return time_snowflake(
+            datetime.now(UTC) - timedelta(days=self._desk.surface.settings.bot_retention_days)
+        )
+
+    def _debt(self, where: int) -> str:
+        return f"{self._mark}:{where}"
+
+    def _owed(self, where: int) -> int | None:
+        owed = self._desk.surface.store.mark(self._debt(where))
+        return None if owed is None else int(owed)
 
     def _note(self, message: int) -> None:
         self._desk.surface.store.set_mark(self._mark, str(message))

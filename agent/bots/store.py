@@ -82,6 +82,10 @@ class Store:
         """Notes a value under a name."""
         self.change(("insert or replace into marks values (?, ?)", (name, value)))
 
+    def unmark(self, name: str) -> None:
+        """Forgets what was noted under a name."""
+        self.change(("delete from marks where name = ?", (name,)))
+
     def wipe(self) -> None:
         """Takes what was deleted out of the log of changes too, so that it is on the disk no more."""
         self.rows("pragma wal_checkpoint(truncate)")

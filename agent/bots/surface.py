@@ -79,11 +79,12 @@ class Surface:
         self.store = store
         self.answers = Answers(settings.library)
         self.answered = 0
+        self.failed = 0
         self._make = sessions
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
     async def replies(self, incoming: Incoming) -> AsyncGenerator[Progress | Reply, None]:
-        """What may be shown until the reply, then the reply; it is there for every fault of the library too.
+        """What may be shown until the reply, then the reply; it is there for every fault too.
 
         Messages of one conversation are to be given one after another.
         """
@@ -102,7 +103,10 @@ class Surface:
         except _Refused as refusal:
             yield Reply(plain(str(refusal)), aside=True)
         except ChainciteError as error:
-            yield Reply(plain(_told(error)), aside=True)
+            yield Reply(plain(self._fault(error)), aside=True)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("a message could not be answered", extra={"key": incoming.key})
+            yield Reply(plain(self._fault(error)), aside=True)
 
     def session(self, incoming: Incoming) -> Session:
         """The session of a conversation, for whoever asks in it now."""
@@ -184,9 +188,35 @@ class Surface:
         self.access.moved(f"{platform}:chat:{old}", f"{platform}:chat:{new}")
 
     def stats(self) -> dict[str, int]:
-        """What goes on: questions answered since the start, waiting, conversations."""
+        """What goes on: questions answered since the start, those that failed, waiting, conversations."""
         conversations = self.store.rows("select count(*) from conversations")[0][0]
-        return {"answered": self.answered, "waiting": self.line.waiting, "conversations": int(conversations)}
+        return {
+            "answered": self.answered,
+            "failed": self.failed,
+            "waiting": self.line.waiting,
+            "conversations": int(conversations),
+        }
+
+    def give_up(self, incoming: Incoming, times: int) -> Reply:
+        """The reply to a message at which the bot ended each time that it began to answer."""
+        _log.error("given up: the bot ended %d times over it", times, extra={"key": incoming.key})
+        self.failed += 1
+        return Reply(
+            plain(
+                f"This could not be answered: the bot ended {times} times over it, and tries no more. Ask in "
+                "other words; the operator can see it in the log."
+            )
+        )
+
+    def _fault(self, error: Exception) -> str:
+        """What the writer is told of an error: what concerns the operator stays in the log."""
+        if isinstance(error, SettingsError | BudgetError):
+            return str(error)[:1000]
+        self.failed += 1
+        if isinstance(error, ChainciteError):
+            _log.error("a message could not be answered: %s", error)
+        why = "the library or its model failed. The operator can see why in the log."
+        return f"This could not be answered: {why}"
 
     async def _admitted(self, incoming: Incoming, name: str) -> Quota | None:
         """The writer's own quota, if any. Raises _Refused where the writer may not use the bot."""
@@ -224,7 +254,7 @@ class Surface:
                 async with aclosing(self._asked(talk, question)) as events:
                     async for event in events:
                         yield event
-            except ChainciteError:
+            except Exception:
                 self.quotas.waive(incoming)
                 raise
 
@@ -318,14 +348,6 @@ def _closed(incoming: Incoming, *, denied: bool) -> str:
         return "The operator of this bot has denied it to you or to this chat."
     more = "" if incoming.private else f", or {incoming.place} for this chat"
     return f"This bot answers those who were allowed. Ask its operator to allow {incoming.person}{more}."
-
-
-def _told(error: ChainciteError) -> str:
-    """What the writer is told of an error: what concerns the operator stays in the log."""
-    if isinstance(error, SettingsError | BudgetError):
-        return str(error)[:1000]
-    _log.error("a message could not be answered: %s", error)
-    return "This could not be answered: the library or its model failed. The operator can see why in the log."
 
 
 @cache

@@ -35,8 +35,8 @@ UPDATES = ("message", "callback_query")
 _POLL = 30
 """Seconds that a fetch waits for updates."""
 
-_SENDS = 1
-"""Messages that are being sent at a time. A kill leaves each of them behind, since their ids are lost."""
+_ALONE = 2.0
+"""Seconds that others wait while a message is sent: a kill leaves behind all whose ids are not known."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Telegram:
             raise _bad_token() from None
         self._moved: dict[str, str] = {}
         self._desk: Desk | None = None
-        self._sends = asyncio.Semaphore(_SENDS)
+        self._order = asyncio.Lock()
 
     async def start(self) -> None:
         """Greets Telegram and lists the commands. Raises SettingsError for a token it does not know."""
@@ -87,13 +87,23 @@ class Telegram:
         await self.bot.shutdown()
 
     async def send(self, incoming: Incoming, part: Part, *, aside: bool = False) -> str:  # noqa: ARG002
-        """Sends a placeholder and returns its id."""
-        async with self._sends:
-            if incoming.chat not in self._moved:
-                with suppress(_Elsewhere):
-                    return await self._told(lambda: self._send(incoming, part), incoming.chat)
-            left = incoming.moved(self._moved[incoming.chat])
-            return await self._told(lambda: self._send(left, part), left.chat)
+        """Sends a placeholder, after those before it, and returns its id."""
+        async with self._order:
+            sending = asyncio.ensure_future(self._followed(incoming, part))
+            try:
+                await asyncio.wait({sending}, timeout=_ALONE)
+            except asyncio.CancelledError:
+                sending.cancel()
+                raise
+        return await sending
+
+    async def _followed(self, incoming: Incoming, part: Part) -> str:
+        """Sends into the chat of what came in, or that which it became."""
+        if incoming.chat not in self._moved:
+            with suppress(_Elsewhere):
+                return await self._told(lambda: self._send(incoming, part), incoming.chat)
+        moved = incoming.moved(self._moved[incoming.chat])
+        return await self._told(lambda: self._send(moved, part), moved.chat)
 
     async def _send(self, incoming: Incoming, part: Part) -> str:
         sent = await self.bot.send_message(

@@ -3,6 +3,7 @@
 with Guild() as guild:
     guild.say("<@99> What is the base fee?")       # a message in the channel of the guild
     guild.drop(resumable=False)                     # the connection breaks, the session is gone
+    guild.away()                                    # an outage of the guild, until guild.back()
     guild.in_chat()                                 # what the bot's messages read now
 
 Events of a session are replayed at RESUME. What a bot may not send is refused with Discord's codes, and noted
@@ -74,6 +75,7 @@ class Guild:
         self.after: Callable[[str, str, Any], Answer | None] = lambda _method, _path, _body: None
         self.closes = closes
         self.members = True
+        self.there = True
         self._beat = beat
         self._sessions: dict[str, Session] = {}
         self._interactions: dict[str, dict[str, Any]] = {}
@@ -113,8 +115,19 @@ class Guild:
         number = self.number()
         message = self._message(number, chat, _user(user), text, **more)
         self.said.setdefault(chat, []).append(message)
-        self._do(self._tell("MESSAGE_CREATE", self._live(message)))
+        if self.there or chat >= 1000:
+            self._do(self._tell("MESSAGE_CREATE", self._live(message)))
         return number
+
+    def away(self) -> None:
+        """An outage of the guild: what is said in it is not told."""
+        self.there = False
+        self._do(self._tell("GUILD_DELETE", {"id": str(GUILD), "unavailable": True}))
+
+    def back(self) -> None:
+        """The end of the outage."""
+        self.there = True
+        self._do(self._tell("GUILD_CREATE", self._guild()))
 
     def slash(self, name: str, text: str = "", user: int = 1, chat: int = CHANNEL) -> int:
         """A slash command."""
@@ -193,7 +206,8 @@ class Guild:
             "application": {"id": str(ME), "flags": 0},
         }
         await self._tell("READY", ready)
-        await self._tell("GUILD_CREATE", self._guild())
+        if self.there:
+            await self._tell("GUILD_CREATE", self._guild())
 
     async def _resume(self, socket: web.WebSocketResponse, said: dict[str, Any]) -> None:
         session = self._sessions.get(said["session_id"])
@@ -335,6 +349,12 @@ class Guild:
         if sent is None or sent.chat != int(chat) or sent.aside:
             return refused(404, 10008, "Unknown Message")
         return self._put(sent, body, file)
+
+    def _channel(self, chat: str, **_: Any) -> Answer:
+        if int(chat) >= 1000:
+            return 200, {"id": chat, "type": 1, "recipients": [_user(int(chat) - 1000)]}, {}
+        told = next(one for one in self._guild()["channels"] if one["id"] == chat)
+        return 200, {**told, "guild_id": str(GUILD)}, {}
 
     def _history(self, chat: str, *, query: Any, **_: Any) -> Answer:
         after, most = int(query.get("after", 0)), int(query.get("limit", 50))
@@ -500,6 +520,7 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/users/@me", Guild._me),
     ("GET", "/oauth2/applications/@me", Guild._application),
     ("PUT", r"/applications/\d+/commands", Guild._list),
+    ("GET", r"/channels/(\d+)", Guild._channel),
     ("POST", r"/channels/(\d+)/messages", Guild._post),
     ("PATCH", r"/channels/(\d+)/messages/(\d+)", Guild._patch),
     ("GET", r"/channels/(\d+)/messages", Guild._history),

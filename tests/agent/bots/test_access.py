@@ -271,4 +271,9 @@ def test_it_is_shown_how_the_answer_comes_to_be(bot: Bot) -> None:
 
 def test_the_figures_are_json(bot: Bot) -> None:
     bot.run(QUESTION)
-    assert json.loads(json.dumps(bot.surface.stats())) == {"answered": 1, "waiting": 0, "conversations": 1}
+    assert json.loads(json.dumps(bot.surface.stats())) == {
+        "answered": 1,
+        "failed": 0,
+        "waiting": 0,
+        "conversations": 1,
+    }

@@ -44,15 +44,17 @@ class Talking:
         before: Callable[[], object] = int,
         *,
         ends: bool = False,
+        listing: float = 30.0,
     ) -> None:
         """Connects, does what is to be done, and stays until something holds and nothing is in work.
 
-        ends: it stays until the bot ends by itself.
+        ends: it stays until the bot ends by itself; listing: seconds that the list of guilds may take.
         """
 
         async def main() -> None:
             channel = Discord(TOKEN, self.guild.url)
             channel.pace = channel.haste = 0.0
+            channel.listing = listing
             channel.client.before_identify_hook = _at_once  # type: ignore[method-assign]
             desk = Desk(channel, self.bot.surface, Inbox(self.bot.store, "discord"), self.bot._slept)
             await channel.start()
@@ -381,6 +383,42 @@ def test_missed_messages_are_waited_for_and_closed_channels_passed_over(
     talking.run(lambda: talking.ended() >= 2)
     assert contents(guild, 1001) == ["700", "801"]
     assert 3.0 in talking.bot.waits
+
+
+def test_what_was_said_in_an_outage_of_a_guild_is_answered(talking: Talking, guild: Guild) -> None:
+    def outage() -> None:
+        guild.say(to_me("/budget 700"))
+        guild.wait(lambda: contents(guild, CHANNEL))
+        guild.away()
+        guild.say(to_me("/budget 800"))
+        guild.say(to_me("/budget 801"), chat=THREAD)
+        guild.say("/budget 802", chat=1001)
+        guild.wait(lambda: contents(guild, 1001))
+        guild.back()
+        guild.say(to_me("/budget 900"))
+
+    talking.run(lambda: talking.ended() >= 5, outage)
+    said = [contents(guild, chat) for chat in (CHANNEL, THREAD, 1001)]
+    assert said == [["700", "800", "900"], ["801"], ["802"]]
+
+
+def test_an_outage_that_lasts_through_restarts_is_made_good(talking: Talking, guild: Guild) -> None:
+    """The guild is listed by none of two starts, while private chats go on."""
+    talking.hears(lambda: guild.say(to_me("/budget 700")))
+    guild.away()
+    guild.drop("4000", resumable=False)
+    guild.say(to_me("/budget 800"))
+    for number in (801, 802):
+
+        def private(number: int = number) -> None:
+            guild.say(f"/budget {number}", chat=1001)
+            guild.wait(lambda: str(number) in contents(guild, 1001))
+
+        talking.run(before=private, listing=0.0)
+        guild.drop("4000", resumable=False)
+    talking.run(lambda: talking.ended() >= 4, guild.back, listing=0.0)
+    assert [contents(guild, chat) for chat in (CHANNEL, 1001)] == [["700", "800"], ["801", "802"]]
+    assert len(talking.bot.store.rows("select name from marks")) == 1
 
 
 # How it starts and stops

@@ -17,6 +17,7 @@ from agent.bots.markup import Plain
 from agent.bots.messages import Part, plain
 from agent.bots.store import Store
 from index.errors import Delayed, DeliveryError, LibraryError, Misread, Vanished
+from index.library import Library
 from tests.agent.bots.conftest import Bot
 from tests.agent.bots.generated import answer_of
 
@@ -206,7 +207,9 @@ def test_a_stop_hands_back_what_is_not_finished_and_says_so(bot_with: BotWith) -
     assert len(again.channel.said) == 1
 
 
-def test_a_message_that_ends_the_bot_each_time_is_given_up(bot: Bot) -> None:
+def test_a_message_that_ends_the_bot_each_time_is_given_up(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
     incoming = bot.incoming(QUESTION)
     bot.desk.inbox.receive(incoming)
     for _ in range(10):
@@ -218,6 +221,24 @@ def test_a_message_that_ends_the_bot_each_time_is_given_up(bot: Bot) -> None:
 
     asyncio.run(main())
     assert "could not be answered" in bot.channel.last
+    assert "10 times" in bot.channel.last
+    assert bot.surface.stats()["failed"] == 1
+    (told,) = [record for record in caplog.records if record.message.startswith("given up")]
+    assert (told.levelname, told.key) == ("ERROR", incoming.key)  # type: ignore[attr-defined]
+
+
+def test_a_fault_of_the_program_is_told_at_once_and_counted(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> object:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(Library, "search", broken)
+    assert bot.run(QUESTION)[0].startswith("This could not be answered: the library or its model failed.")
+    assert bot.desk.inbox.counts() == {"delivered": 1}
+    assert bot.surface.stats()["failed"] == 1
+    assert bot.surface.quotas.spent("telegram:user:7").questions == 0
+    assert any(record.exc_info and record.levelname == "ERROR" for record in caplog.records)
 
 
 WORDS = st.lists(
