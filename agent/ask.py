@@ -69,7 +69,7 @@ def ask(library: Library, question: str, budget: int, filters: Filters | None = 
         return _quoted(library, question, budget, filters)
     others = tuple(kind for kind in filters.kinds or Kind if kind is not Kind.EVENT)
     elsewhere = replace(filters, kinds=others)
-    return completed(computed, question, lambda more: _quoted(library, more, budget, elsewhere))
+    return completed(computed, lambda clause, parts: _quoted(library, clause, budget // parts, elsewhere))
 
 
 def _quoted(library: Library, question: str, budget: int, filters: Filters) -> Answer:

@@ -33,8 +33,9 @@ _LEAD = 200
 _CLOSEST = 3
 """Sentences whose closeness to the question is averaged."""
 
-_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 1.0, 0.2
-"""Weights of a sentence's words, its headings', its cosine, section, sort and form, and of a fragment."""
+_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _SUBJECT, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 1.0, 0.3, 0.2
+"""Weights of a sentence's words, its headings', its cosine, section, sort and form, of its document being the
+one that is named by number, and of a fragment."""
 
 _WORTH = 0.75
 """A further sentence is taken when it scores at least this share of the best."""
@@ -161,6 +162,7 @@ class _Candidate:
     sentence: Sentence
     words: frozenset[str]
     around: frozenset[str]
+    number: frozenset[str]
 
     @property
     def quote(self) -> Quote:
@@ -246,12 +248,15 @@ def _candidates(sections: Sequence[Section], corpus: Corpus) -> list[_Candidate]
     found = []
     for section in sections:
         around = frozenset(corpus.stems(section.passages[0].context))
+        number = frozenset(corpus.stems(section.document.number or ""))
         text = section.text
         for sentence in _runs(text, split(text)):
             body = text[sentence.start : sentence.end]
             if len(body) <= _LONG:
                 lead = frozenset(corpus.stems(sentence.lead))
-                found.append(_Candidate(section, sentence, frozenset(corpus.stems(body)), around | lead))
+                found.append(
+                    _Candidate(section, sentence, frozenset(corpus.stems(body)), around | lead, number)
+                )
     return found
 
 
@@ -285,6 +290,7 @@ def _lexical(candidate: _Candidate, asked: _Question, best: float) -> float:
         + _RANK * candidate.section.score / best
         + _SORT * _sort(candidate, asked)
         + _FORM * (bool(asked.forms) and asked.formed(candidate.text))
+        + _SUBJECT * (not candidate.number.isdisjoint(asked.names))
         - _POOR * poor
     )
 

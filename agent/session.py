@@ -248,7 +248,7 @@ class Session:
             requests=models.allowance.requests if models else 0,
             cost=_cost(models),
         )
-        answer = replace(answer, notes=notes + _as_of(asked.filters), usage=usage)
+        answer = replace(answer, notes=notes + answer.notes + _as_of(asked.filters), usage=usage)
         if resolved == asked.question:
             return answer
         named = answers.identify(answer.asked_at, asked.question, answer.text, answer.citations)

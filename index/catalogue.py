@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from index.tables import document_from, document_key
 from index.values import Document, Filters
+from index.words import terms
 
 STANDING = {
     "final": 1.0,
@@ -62,6 +63,12 @@ class Catalogue:
         """How settled each document is: 1 for final, 0.5 where nothing is known, 0 for a draft or less."""
         statuses = self._rows["status"].to_pylist()
         return np.array([STANDING.get((status or "").lower(), 0.0) for status in statuses], np.float32)
+
+    @cached_property
+    def numbers(self) -> npt.NDArray[np.str_]:
+        """Each document's number as a term of the word index, such as `eip20`; empty where it has none."""
+        numbers = self._rows["number"].to_pylist()
+        return np.array(["".join(terms(number or "")[:1]) for number in numbers], np.str_)
 
     def recipes(self) -> Iterator[tuple[str, str]]:
         """Each uri with the recipe that its document was made by."""

@@ -7,6 +7,7 @@ A passage's score is the sum of
 - evidence for its document: the sum of the document's best passages, each counting half of the one before;
 - the BM25 score of its whole document;
 - its document's authority: how settled its status is;
+- whether its document is a proposal that the question names by its number;
 - whether an identifier of the question, such as a selector, a topic or a signature, is one of its own.
 
 Filters hold inside every search, never after.
@@ -37,6 +38,7 @@ class Options:
 
     words, vectors: a passage's BM25 and cosine; context: a word in its context against one in its text;
     evidence: the document's best passages; whole: BM25 of the whole document; standing: how settled it is;
+    subject: the question names the document by its number;
     per_document: passages of one document at most, 0 for no limit;
     named: one of its identifiers stands in the question;
     depth: candidates that each index gives before fusion.
@@ -48,6 +50,7 @@ class Options:
     evidence: float = 0.3
     whole: float = 0.5
     standing: float = 0.2
+    subject: float = 0.3
     named: float = 1.0
     per_document: int = 0
     depth: int = 400
@@ -93,6 +96,8 @@ class Ranker:
             "whole": options.whole * whole[place],
             "standing": options.standing * self._catalogue.standing[found][place],
         }
+        if (about := np.isin(self._catalogue.numbers[found], terms)).any():
+            parts["subject"] = options.subject * about[place].astype(np.float32)
         if wanted := identifiers(question):
             parts["named"] = options.named * self._naming(wanted, at)
         total = np.sum(list(parts.values()), axis=0)

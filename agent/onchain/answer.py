@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from agent.onchain.asked import Absent, Asked, Known
 from agent.onchain.tell import Statement, cut, told
 from agent.pack import PackingReport
 from agent.sql import Limits, Result
-from index.errors import LibraryError
+from index.errors import BudgetError, LibraryError
 from index.values import Filters, Hit, Kind, SourceRef
 
 if TYPE_CHECKING:
@@ -34,13 +34,21 @@ _UNREAD = 4
 """Words of a question that may be unknown where it names a block, a hash or an address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An answer from the tables. rest: the clauses of its question that ask for no rows."""
+
+    answer: Answer
+    rest: tuple[str, ...] = ()
+
+
 def answered(
     library: object,
     question: str,
     budget: int,
     filters: Filters = Filters(),
     asked_at: datetime | None = None,
-) -> Answer | None:
+) -> Computed | None:
     """The answer computed from the tables; None where the question is not of this kind, or not understood.
 
     None also where it takes more than 20 seconds.
@@ -72,14 +80,16 @@ def answered(
     room = budget - count_tokens(question)
     sentences: tuple[Sentence, ...] = ()
     citations: tuple[Citation, ...] = ()
+    rest: tuple[str, ...] = ()
     if isinstance(found, Absent):
         text = f"{answers.NOT_IN_LIBRARY[:-1]}: {found.why}."
     else:
-        kept = cut(found, lambda text: count_tokens(text) * 3 // 2 <= room)
+        statements, rest = found
+        kept = cut(statements, lambda text: count_tokens(text) * 3 // 2 <= room)
         if not kept:
             return None
         sentences, citations, text = _cited(library, kept)
-    return Answer(
+    answer = Answer(
         id=answers.identify(asked_at, question, text, citations),
         question=question,
         asked_at=asked_at,
@@ -95,19 +105,44 @@ def answered(
         usage=Usage(count_tokens(question), count_tokens(text), round(time.perf_counter() - started, 3)),
         answered_by=ANSWERED_BY,
     )
+    return Computed(answer, rest)
 
 
-def completed(rows: Answer, question: str, quote: Callable[[str], Answer]) -> Answer:
+def completed(computed: Computed, quote: Callable[[str, int], Answer]) -> Answer:
     """The answer from the tables, then what other sources say where the question asks for that too.
 
-    quote: answers in quotations; it is asked with the names that the rows gave.
+    quote: answers in quotations, one of so many. A clause that stands for itself is asked alone; if one goes
+    back to the rows, the question is, with the names that they gave. What is not answered is noted.
     """
-    if rows.refused or not lexicon.ELSEWHERE.search(question):
+    rows = computed.answer
+    if rows.refused:
         return rows
-    names = re.findall(r"\b(?!0x)[A-Z][\w-]+", " ".join(one.text for one in rows.sentences))
-    quoted = quote(" ".join([question, *dict.fromkeys(names)]))
-    if quoted.refused:
-        return rows
+    asked, notes = [], []
+    for clause in computed.rest:
+        if not lexicon.ANAPHORA.search(clause):
+            asked.append(clause)
+        elif not lexicon.ELSEWHERE.search(clause):
+            notes.append(f'not computed: "{clause}"')
+    if len(asked) + len(notes) < max(len(computed.rest), bool(lexicon.ELSEWHERE.search(rows.question))):
+        names = re.findall(r"\b(?!0x)[A-Z][\w-]+", " ".join(one.text for one in rows.sentences))
+        asked.append(" ".join([rows.question, *dict.fromkeys(names)]))
+    whole = rows
+    for clause in asked:
+        try:
+            quoted = quote(clause, len(asked))
+        except BudgetError:
+            notes.append(f'not answered, for the budget is too small: "{clause}"')
+            continue
+        if not quoted.refused:
+            whole = _joined(whole, quoted)
+        elif clause in computed.rest:
+            notes.append(f'not in the library: "{clause}"')
+    return replace(whole, notes=(*whole.notes, *notes))
+
+
+def _joined(rows: Answer, quoted: Answer) -> Answer:
+    """One answer after another."""
+    packings = rows.packing, quoted.packing
     after = len(rows.citations)
     citations = rows.citations + tuple(replace(one, number=one.number + after) for one in quoted.citations)
     sentences = rows.sentences + tuple(
@@ -122,18 +157,23 @@ def completed(rows: Answer, question: str, quote: Callable[[str], Answer]) -> An
     )
     return replace(
         rows,
-        id=answers.identify(rows.asked_at, question, text, citations),
+        id=answers.identify(rows.asked_at, rows.question, text, citations),
         text=text,
         sentences=sentences,
         citations=citations,
-        packing=quoted.packing,
+        packing=replace(
+            rows.packing,
+            evidence=sum(one.evidence for one in packings),
+            reserve=sum(one.reserve for one in packings),
+            items=tuple(item for one in packings for item in one.items),
+        ),
         usage=usage,
     )
 
 
 def _statements(
     connection: DuckDBPyConnection, question: str, generation: int, filters: Filters
-) -> list[Statement] | Absent | None:
+) -> tuple[list[Statement], tuple[str, ...]] | Absent | None:
     import duckdb
 
     from agent.onchain.grammar import read
@@ -151,15 +191,15 @@ def _statements(
         known = _known(connection)
         if known is None:
             return None
-        asked = read(question, known, lambda one: _kind_of(connection, one))
-        if asked is None or (isinstance(asked, list) and not _understood(asked)):
+        reading = read(question, known, lambda one: _kind_of(connection, one))
+        if reading is None or isinstance(reading, Absent):
+            return reading
+        if not _understood(reading.asked):
             return None
-        if isinstance(asked, Absent):
-            return asked
         if "block" not in question.lower() and _named_nowhere(connection, question):
             return None
-        found = [statement for one in asked for statement in told(one, ask)]
-        return list({statement.text: statement for statement in found}.values()) or None
+        found = {one.text: one for asked in reading.asked for one in told(asked, ask)}
+        return (list(found.values()), reading.rest) if found else None
     except (Refused, duckdb.InterruptException):
         return None
     except duckdb.Error as error:

@@ -84,6 +84,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a question. rest: its other clauses, in its own words, which ask for no rows."""
+
+    asked: tuple[Asked, ...]
+    rest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """The question asks for what the library does not hold. why: in words."""
 

@@ -7,23 +7,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from agent.onchain import lexicon as lex
-from agent.onchain.asked import Absent, Aggregate, Asked, Known, Measure
+from agent.onchain.asked import Absent, Aggregate, Asked, Known, Measure, Reading
 from agent.onchain.compose import SUBJECTS
 from agent.onchain.conditions import KindOf, event_named, of_addresses, of_hashes, of_words
 from agent.onchain.entities import ETHER, Named, named, outside, period, words
 
 _CLAUSES = re.compile(
-    r"[?;]|\.(?=\s)|(?:,\s*|\s+)(?:and|out of)\s+(?=(?:which|how|what|who|when|where|the|its|their)\b)",
+    r"[?;]|\.(?=\s)|,\s*(?=(?:how|what)\b)"
+    r"|(?:,\s*|\s+)(?:and|out of)\s+(?=(?:which|how|what|who|when|where|the|its|their)\b)",
     re.IGNORECASE,
 )
 _TOP = re.compile(
     r"\b(?:top|first|last|largest|biggest|highest|smallest|lowest|which)\s+(\d+|two|three|four|five|ten)\b",
     re.IGNORECASE,
 )
+_PLACE = re.compile(r"\b(?:BLOCKS|DAY|HASH|SELECTOR|ADDRESS\d+|TOKEN\d+)\b")
+"""Marks of what a clause names on a chain; one without, that has unknown words, asks for something else."""
+
 _FIGURES = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
 
 
-def read(question: str, known: Known, kind_of: KindOf) -> list[Asked] | Absent | None:
+def read(question: str, known: Known, kind_of: KindOf) -> Reading | Absent | None:
     """What a question asks for; None where it is none of this grammar; Absent where nothing is there."""
     seen = named(question, known)
     anchored = seen.anchored or bool(lex.IN_THE_LIBRARY.search(seen.rest))
@@ -33,10 +37,12 @@ def read(question: str, known: Known, kind_of: KindOf) -> list[Asked] | Absent |
         return None
     asking, told = _sentences(seen.rest)
     found: list[Asked] = []
-    for clause in asking:
+    read_at: list[int] = []
+    for at, clause in enumerate(asking):
         one = _clause(clause, _within(seen, f"{told} {clause}"), known, kind_of, found[0] if found else None)
-        if one is not None:
+        if one is not None and (len(asking) == 1 or not one.unread or _PLACE.search(clause)):
             found.append(one)
+            read_at.append(at)
     if not found:
         return None
     if (missing := outside(seen, known)) and seen.blocks:
@@ -53,7 +59,9 @@ def read(question: str, known: Known, kind_of: KindOf) -> list[Asked] | Absent |
             return None
         if not kind_of(digest):
             return Absent(f"no transaction, block or event {digest} is in the library")
-    return found
+    own, _ = _sentences(question)
+    rest = [clause for at, clause in enumerate(own) if at not in read_at] if len(own) == len(asking) else []
+    return Reading(tuple(found), tuple(rest))
 
 
 def _sentences(text: str) -> tuple[list[str], str]:

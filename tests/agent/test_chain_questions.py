@@ -170,9 +170,9 @@ def library(chaincite, tmp_path_factory) -> Library:
 
 
 def answer_of(library: Library, question: str, filters: Filters = Filters()) -> Answer:
-    answer = answered(library, question, BUDGET, filters)
-    assert answer is not None, question
-    return answer
+    computed = answered(library, question, BUDGET, filters)
+    assert computed is not None, question
+    return computed.answer
 
 
 def test_there_are_many_questions():
@@ -183,9 +183,9 @@ def test_there_are_many_questions():
 def test_figures_are_those_of_the_rows(library, every):
     wrong = []
     for question, facts in QUESTIONS[::every]:
-        answer = answered(library, question, BUDGET)
-        if answer is None or answer.refused or not all(fact in answer.text for fact in facts):
-            wrong.append((question, facts, answer and answer.text))
+        found = answered(library, question, BUDGET)
+        if found is None or found.answer.refused or not all(fact in found.answer.text for fact in facts):
+            wrong.append((question, facts, found and found.answer.text))
     assert not wrong
 
 
@@ -258,23 +258,56 @@ def test_other_questions_are_left_to_the_passages(library, question):
     assert answered(library, question, BUDGET) is None
 
 
-def test_what_other_sources_say_follows_where_the_question_asks_for_it(library):
-    question = "What is the base fee of block 101, and which proposal defines it?"
-    rows = answer_of(library, question)
-    asked = []
+def completed_with_a_quotation(library: Library, question: str) -> tuple[Answer, Answer, list[str]]:
+    """The rows, the whole answer, and what was asked of other sources, which say that it is burned."""
+    computed = answered(library, question, BUDGET)
+    assert computed is not None, question
+    rows, asked = computed.answer, []
 
-    def quote(more: str) -> Answer:
-        asked.append(more)
+    def quote(clause: str, _parts: int) -> Answer:
+        asked.append(clause)
+        if "nothing" in clause:
+            return replace(rows, refused=True)
         citation = replace(rows.citations[0], quote="It is burned.")
         return replace(rows, sentences=(Sentence("It is burned.", (1,)),), citations=(citation,))
 
-    whole = completed(rows, question, quote)
+    return rows, completed(computed, quote), asked
+
+
+def test_what_other_sources_say_follows_where_the_question_asks_for_it(library):
+    question = "What is the base fee of block 101, and which proposal defines it?"
+    rows, whole, asked = completed_with_a_quotation(library, question)
     assert asked[0].startswith(question)
     assert whole.sentences[: len(rows.sentences)] == rows.sentences
     assert whole.sentences[-1] == Sentence("It is burned.", (len(rows.citations) + 1,))
     assert [one.number for one in whole.citations] == list(range(1, len(rows.citations) + 2))
     assert whole.intact
-    assert completed(rows, "What is the base fee of block 101?", quote) == rows
+    rows, whole, asked = completed_with_a_quotation(library, "What is the base fee of block 101?")
+    assert (whole, asked) == (rows, [])
+
+
+def test_each_part_of_a_question_goes_to_what_can_answer_it(library):
+    rows, whole, asked = completed_with_a_quotation(
+        library,
+        "How does OpenZeppelin's ERC20 emit Transfer in _update, what does EIP-20 say of the Transfer event,"
+        " what does nothing say, and how many event logs are in block 101?",
+    )
+    assert asked == [
+        "How does OpenZeppelin's ERC20 emit Transfer in _update",
+        "what does EIP-20 say of the Transfer event",
+        "what does nothing say",
+    ]
+    assert rows.sentences[0].text == "In block 101, 8 event logs."
+    assert len(whole.sentences) == len(rows.sentences) + 2
+    assert whole.notes == ('not in the library: "what does nothing say"',)
+
+
+def test_a_part_that_cannot_be_computed_is_named(library):
+    _, whole, asked = completed_with_a_quotation(
+        library, "How many event logs are in block 101, and what share of their topics is prime?"
+    )
+    assert asked == []
+    assert whole.notes == ('not computed: "what share of their topics is prime"',)
 
 
 def test_filters_hold(library):
@@ -294,7 +327,8 @@ def test_the_judged_questions(shared, chaincite, tmp_path):
     library = Library(tmp_path / "library")
     lines = Path(shared / "evals" / "dev.jsonl").read_text(encoding="utf-8").splitlines()
     for row in map(json.loads, lines):
-        answer = answered(library, row["question"], BUDGET)
+        found = answered(library, row["question"], BUDGET)
+        answer = found and found.answer
         if row["kind"] != "chain":
             assert answer is None or answer.refused or "block 17173050" in row["question"], row["question"]
             continue

@@ -30,7 +30,7 @@ SUBJECTS = (
 STATUSES = ("Final", "Draft", "Stagnant", None, "Review")
 QUESTION = "How is the blob gas base fee of EIP-3 set?"
 SIGNATURE, SELECTOR, NAMED = "setFee(uint256)", "0x69fe0e2d", 11
-WEIGHTS = ("words", "vectors", "evidence", "whole", "standing")
+WEIGHTS = ("words", "vectors", "evidence", "whole", "standing", "subject")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,14 @@ def test_each_part_is_what_its_definition_says(library: Library) -> None:
         assert hit.parts["evidence"] == pytest.approx(options.evidence * evidence, abs=1e-5)
         settled = {"Final": 1.0, None: 0.5, "Review": 0.5}.get(hit.document.status, 0.0)
         assert hit.parts["standing"] == pytest.approx(options.standing * settled)
+        asked_of = hit.document.number == "EIP-3"
+        assert hit.parts["subject"] == pytest.approx(options.subject * asked_of)
+
+
+@pytest.mark.parametrize("spelling", ["EIP-7", "eip 7", "EIP7", "ERC-7", "EIP-0007"])
+def test_what_is_asked_of_a_proposal_is_answered_from_it(library: Library, spelling: str) -> None:
+    hits = library.search(f"What does {spelling} say of its rule?", 3)
+    assert hits[0].document.number == "EIP-7"
 
 
 def test_the_whole_document_counts_once_for_all_its_passages(library: Library) -> None:
