@@ -316,10 +316,10 @@ def show_checks(answer: Answer, checks: Iterable[Check], out: Console) -> None:
     for check in checks:
         verdict = (check.verdict, "green" if check.verdict == "OK" else "bold red")
         out.print(Text.assemble(f"[{check.number}] ", verdict, f"  {place(sources[check.number])}"))
-        if check.verdict != "OK":
-            out.print(f"    {clean(check.message)}")
-        if check.change is not None:
-            out.print(f"    {clean(check.change)}")
+        faults = (check.message, check.change) if check.verdict != "OK" else ()
+        for line in (*faults, *check.notes):
+            if line:
+                out.print(f"    {clean(line)}")
     if not answer.citations:
         out.print("The answer cites nothing: it was refused.")
     if not answer.intact:

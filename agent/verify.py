@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agent.answers import Answer, Citation
@@ -26,6 +26,7 @@ class Check:
     """What became of one citation. now: what stands in the source instead of the quotation.
 
     change: the quotation turned into `now`, with [-removed-] and {+added+} words.
+    notes: what else was seen in the source, told with the first of its citations.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Check:
     message: str
     now: str | None = None
     change: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def verify(answer: Answer, reread: Reread) -> list[Check]:
@@ -41,9 +43,12 @@ def verify(answer: Answer, reread: Reread) -> list[Check]:
     checks = []
     for citation in answer.citations:
         key = (citation.source.location, citation.source.uri)
-        if key not in readings:
+        first = key not in readings
+        if first:
             readings[key] = _read(citation.source, reread)
-        checks.append(_check(citation, readings[key]))
+        reading = readings[key]
+        notes = reading.findings if first and isinstance(reading, Reading) else ()
+        checks.append(replace(_check(citation, reading), notes=notes))
     return checks
 
 

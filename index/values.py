@@ -143,6 +143,7 @@ class Reading:
     pages: the offset in `text` at which each page begins (empty where there are no pages).
     identifiers: names by which a place can be looked up, each with the offset of that place.
     warnings: what a person should know, such as bytes that were not UTF-8.
+    findings: what else was seen when it was read again, such as the code of a contract.
     """
 
     document: Document
@@ -151,6 +152,7 @@ class Reading:
     pages: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     identifiers: tuple[tuple[int, str], ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

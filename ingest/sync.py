@@ -189,8 +189,9 @@ class Sync:
     def _feed(self, source: Chain, low: int, declared: Sequence[EventSignature]) -> Outcome:
         from ingest.chain.abi import known_tokens
         from ingest.chain.contracts import checked_address
-        from ingest.chain.feed import Feed, Follower
+        from ingest.chain.feed import Follower
         from ingest.chain.jobs import ChainJob, tokens
+        from ingest.chain.records import Feed
 
         notes: list[str] = []
         addresses = tuple(sorted({checked_address(address) for address in source.address}))

@@ -69,7 +69,8 @@ def checks_text(answer: Answer, checks: Sequence[Check]) -> Text:
     for check in checks:
         place = mask(present.place(named[check.number].source))
         spans = (*_number(named[check.number]), Span(" "), Span(check.verdict, "bold"), Span(f"  {place}"))
-        more = [line for line in (check.message, check.change) if line and check.verdict != "OK"]
+        faults = (check.message, check.change) if check.verdict != "OK" else ()
+        more = [line for line in (*faults, *check.notes) if line]
         blocks.append(Block((*spans, *(Span(f"\n{mask(present.clean(line))}") for line in more)), gap="\n"))
     if not answer.intact:
         blocks.append(Block((Span("ALTERED: the stored answer is not what it was when it was given."),)))

@@ -1,4 +1,4 @@
-"""What contracts say of themselves over JSON-RPC: tokens their symbol and decimals, proxies what they run.
+"""What contracts are, over JSON-RPC: the symbol and decimals of tokens, the code of all, what proxies run.
 
 Whatever a contract answers is untrusted text: it is decoded leniently here, and made safe by `tokens`.
 """
@@ -6,11 +6,12 @@ Whatever a contract answers is untrusted text: it is decoded leniently here, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from index.errors import SourceError
 from ingest.chain.node import Node
+from ingest.chain.rpc import Behind, Refused, Untrue
 
 _SYMBOL, _DECIMALS, _NAME = "0x95d89b41", "0x313ce567", "0x06fdde03"
 _IMPLEMENTATION_OF_BEACON = "0x5c60da1b"
@@ -21,27 +22,56 @@ _SLOTS = {
 }
 """Where EIP-1967 says that a proxy keeps addresses."""
 
+UPGRADES = frozenset(
+    {
+        "0xbc7cd75a20ee27fd9adebab32041f755214dbc6bffa90cc0225b39da2e5c2d3b",
+        "0x1cf3b03a6cf19fa2baba4df148e9dcabedea7f8a5c07840e207e5c089be95d3e",
+    }
+)
+"""First topics of Upgraded and BeaconUpgraded, by which EIP-1967 has a proxy tell that it runs other code."""
+
 MOST_DECIMALS = 77
+MOST_COMPARED = 20
+"""Contracts of one source whose code is compared."""
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
-    """A contract that runs another's code (EIP-1967), as it was at a block."""
+class Contract:
+    """What a contract was at a block: its code, and of a proxy (EIP-1967) what it ran.
+
+    code, implementation_code: keccak-256, 0x and 64 hex digits; None where there is no code.
+    """
 
     address: str
-    implementation: str
-    beacon: str | None
-    admin: str | None
     block_number: int
+    code: str | None
+    implementation: str | None = None
+    implementation_code: str | None = None
+    beacon: str | None = None
+    admin: str | None = None
+
+    @property
+    def codes(self) -> dict[str, str | None]:
+        """Code by address: of the contract, and of the one that it ran."""
+        ran = {self.implementation: self.implementation_code} if self.implementation else {}
+        return {self.address: self.code, **ran}
+
+    def same(self, other: Contract) -> bool:
+        """Whether it was the same at another block."""
+        return replace(self, block_number=other.block_number) == other
 
     @property
     def text(self) -> str:
         """What is to be said of it, in a line."""
+        code = f"the keccak-256 of its code is {self.code}" if self.code else "it has no code"
+        if self.implementation is None:
+            return f"Contract {self.address} at block {self.block_number}: {code}.\n"
         beacon = f" by its beacon {self.beacon}" if self.beacon else ""
         admin = f"; its admin is {self.admin}" if self.admin else ""
+        ran = f", that of its implementation's {self.implementation_code}" if self.implementation_code else ""
         return (
             f"Contract {self.address} is a proxy (EIP-1967): at block {self.block_number} its implementation"
-            f" is {self.implementation}{beacon}{admin}.\n"
+            f" is {self.implementation}{beacon}{admin}; {code}{ran}.\n"
         )
 
 
@@ -75,20 +105,108 @@ def describe_tokens(node: Node, addresses: Sequence[str]) -> list[dict[str, obje
     ]
 
 
-def find_proxies(node: Node, addresses: Iterable[str], block_number: int) -> list[Proxy]:
-    """Those of the contracts that are proxies at a block."""
-    found = []
-    for address in addresses:
-        slots = node.calls(
-            [("eth_getStorageAt", (address, slot, hex(block_number))) for slot in _SLOTS.values()]
+def describe_contracts(node: Node, addresses: Sequence[str], block_number: int) -> list[Contract]:
+    """What contracts were at a block.
+
+    Raises Refused or Behind where the node does not say, as one that keeps no state of old blocks.
+    """
+    at = hex(block_number)
+    codes = _codes(node, addresses, at)
+    slots = _answered(
+        node.calls(
+            [("eth_getStorageAt", (address, slot, at)) for address in addresses for slot in _SLOTS.values()]
         )
-        implementation, admin, beacon = map(_address, slots)
+    )
+    found = []
+    for number, address in enumerate(addresses):
+        implementation, admin, beacon = map(_address, slots[3 * number : 3 * number + 3])
         if implementation is None and beacon is not None:
-            [answer] = node.calls([_call(beacon, _IMPLEMENTATION_OF_BEACON, hex(block_number))])
+            [answer] = node.calls([_call(beacon, _IMPLEMENTATION_OF_BEACON, at)])
             implementation = _address(answer)
-        if implementation is not None:
-            found.append(Proxy(address, implementation, beacon, admin, block_number))
+        [ran] = _codes(node, [implementation], at) if implementation else [None]
+        found.append(Contract(address, block_number, codes[number], implementation, ran, beacon, admin))
     return found
+
+
+def compare_contracts(
+    node: Node, recorded: Iterable[Contract], addresses: Sequence[str], block_number: int
+) -> tuple[str, ...]:
+    """What is to be said of contracts at a block, beside what is on record of them: a line for each.
+
+    Raises SourceError where the code is not the one on record.
+    """
+    try:
+        found = describe_contracts(node, addresses[:MOST_COMPARED], block_number)
+    except (Behind, Refused) as fault:
+        why = str(fault).partition(";")[0]
+        return (
+            f"the code at block {block_number} is not checked: the node does not tell that block's state, an"
+            f" archive node would ({why})",
+        )
+    except SourceError as fault:
+        return (f"the code at block {block_number} is not checked: {fault}",)
+    known = list(recorded)
+    lines = [_compared(now, [then for then in known if then.address == now.address]) for now in found]
+    if more := len(addresses) - len(found):
+        lines.append(f"the code of {more} more contracts is not checked")
+    return tuple(lines)
+
+
+def _compared(now: Contract, recorded: Sequence[Contract]) -> str:
+    """A line about a contract. recorded: what it was at other blocks, in their order."""
+    told = f"contract {now.address}: code {_digest(now.code)} at block {now.block_number}"
+    ran = f"a proxy (EIP-1967) of {now.implementation}, code {_digest(now.implementation_code)}"
+    proxy = f"; {ran}" if now.implementation else ""
+    if not recorded:
+        return f"{told}, none on record{proxy}"
+    recorded = [then for then in recorded if then.block_number == now.block_number] or recorded
+    faults = [(_difference(now, then), then) for then in recorded]
+    alike = [then for fault, then in faults if fault is None]
+    if not alike:
+        raise SourceError(str(faults[-1][0]))
+    same = [then for then in alike if then.implementation == now.implementation]
+    nearest = max(same or alike, key=lambda then: (then.block_number <= now.block_number, then.block_number))
+    before = "" if same else f" (of {nearest.implementation or 'none'} at block {nearest.block_number})"
+    return f"{told}, as recorded at block {nearest.block_number}{proxy}{before}"
+
+
+def _difference(now: Contract, then: Contract) -> str | None:
+    """How code is another than on record; None where it is not. At the same block all must be the same."""
+    for address, code in now.codes.items():
+        before = then.codes.get(address, code)
+        if before != code:
+            return (
+                f"has other code in contract {address}: {code} at block {now.block_number}, and not {before}"
+                f" as recorded at block {then.block_number}"
+            )
+    if now.block_number == then.block_number and now.implementation != then.implementation:
+        return (
+            f"has another implementation of contract {now.address} at block {now.block_number}:"
+            f" {now.implementation}, and not {then.implementation}"
+        )
+    return None
+
+
+def _digest(code: str | None) -> str:
+    return f"{code[:10]}…" if code else "none"
+
+
+def _codes(node: Node, addresses: Sequence[str], at: str) -> list[str | None]:
+    """The keccak-256 of contracts' code; None where there is none."""
+    from eth_utils.crypto import keccak
+
+    answers = _answered(node.calls([("eth_getCode", (address, at)) for address in addresses]))
+    try:
+        return [None if answer == "0x" else f"0x{keccak(hexstr=answer).hex()}" for answer in answers]
+    except (TypeError, ValueError):
+        raise Untrue(f"{node.name} gives what is no code; give another --rpc") from None
+
+
+def _answered(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, Refused):
+            raise answer
+    return answers
 
 
 def _call(address: str, selector: str, block: str = "latest") -> tuple[str, Sequence[Any]]:

@@ -1,31 +1,27 @@
 """A feed: logs of contracts as a node tells them, read once, resumed, followed through reorganisations.
 
-What was read is on record in a document of its own, published with the rows. Blocks that may yet be displaced
+What was read is on record (`ingest.chain.records`), published with the rows. Blocks that may yet be displaced
 are stored with their hashes and parents; each reading begins by walking back to the last that still stands.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from index.errors import SourceError, Unreachable
-from index.values import Document, Kind, Passage
 from index.writer import Writer
-from ingest.chain.contracts import Proxy, describe_tokens, find_proxies
+from ingest.chain.contracts import UPGRADES, Contract, describe_contracts, describe_tokens
 from ingest.chain.jobs import ChainJob, tokens
 from ingest.chain.node import Displaced, Heads, Node, Part
-from ingest.chain.passages import chain_name
-from ingest.chain.ranges import Range, joined, until, wanting
+from ingest.chain.ranges import wanting
+from ingest.chain.records import Feed, Records
 from ingest.chain.rows import Rows, window
-from ingest.chain.rpc import Behind
+from ingest.chain.rpc import Behind, Refused
 
 SLICE = 50
 """Blocks that may yet be displaced, read at a time."""
@@ -38,21 +34,6 @@ PARTS = 500
 
 MOST_RETURNS = 8
 _TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """What is read: a chain's (CAIP-2) logs of some contracts, lower case and sorted; none is all."""
-
-    chain: str
-    addresses: tuple[str, ...] = ()
-
-    @property
-    def uri(self) -> str:
-        """The name of its record in a library."""
-        name = "+".join(self.addresses) or "all"
-        short = name if len(self.addresses) < 2 else hashlib.sha256(name.encode()).hexdigest()[:40]
-        return f"{self.chain}/logs/{short}"
 
 
 @dataclass(slots=True)
@@ -93,7 +74,7 @@ class Follower:
         self._wait = wait
         self._say = say
         self._receipts = receipts
-        self._records = _Records(writer, feed, node.name)
+        self._records = Records(writer, feed, node.name)
         self._standing, self._anchor, self._tokens = self._stored()
         self._waiting: dict[str, list[pa.Table]] = {"blocks": [], "transactions": [], "events": []}
         self._windows: set[str] = set()
@@ -217,10 +198,10 @@ class Follower:
             self._waiting["events"].append(rows.events(part.logs, part.headers))
         self.report.logs += len(part.logs)
         self._windows |= {window(self._feed.chain, int(log["blockNumber"], 16)) for log in part.logs}
-        emitters = {
-            log["address"].lower() for log in part.logs if (log.get("topics") or [""])[0] == _TRANSFER
-        }
-        self._unknown |= emitters - self._tokens
+        named = [((log.get("topics") or [""])[0], log["address"].lower()) for log in part.logs]
+        self._unknown |= {address for topic, address in named if topic == _TRANSFER} - self._tokens
+        if any(topic in UPGRADES for topic, _ in named):
+            self._records.outdate()
         above = ((int(h["number"], 16), h["hash"]) for h in part.headers)
         self._standing.update({n: h for n, h in above if n > heads.finalized})
         self._records.add(part.low, part.high)
@@ -245,7 +226,7 @@ class Follower:
             return
         self._ask_tokens()
         documents, _, _ = self._job.tell(sorted(self._windows))
-        self._records.write(lambda: find_proxies(self._node, self._feed.addresses, heads.latest))
+        self._records.write(lambda: self._contracts(heads))
         self._writer.publish()
         self.report.documents += documents
         self.report.generations += 1
@@ -260,6 +241,14 @@ class Follower:
                 self._tokens |= self._unknown
                 self._unknown = set()
 
+    def _contracts(self, heads: Heads) -> list[Contract]:
+        """The contracts of the feed at the last block to read, or at the head where that state is gone."""
+        try:
+            number = min(self.report.high, heads.latest) or heads.latest
+            return describe_contracts(self._node, self._feed.addresses, number)
+        except (Behind, Refused):
+            return describe_contracts(self._node, self._feed.addresses, heads.latest)
+
     def _finalize(self, heads: Heads) -> None:
         now = (heads.safe, heads.finalized)
         if now == self._finality or not self._standing:
@@ -270,83 +259,6 @@ class Follower:
             self._windows |= {window(self._feed.chain, n) for n in upgraded}
             self._changed = True
         self._standing = {n: h for n, h in self._standing.items() if n > heads.finalized}
-
-
-class _Records:
-    """What was read of each feed of a chain, as its documents in the library say."""
-
-    def __init__(self, writer: Writer, feed: Feed, name: str) -> None:
-        self._writer = writer
-        self._feed = feed
-        self._name = name
-        self._covered: dict[Feed, list[Range]] = {feed: []}
-        self._proxies: dict[Feed, list[Proxy]] = {}
-        for uri, (document, recipe) in writer.known().items():
-            if uri.startswith(f"{feed.chain}/logs/"):
-                stored = json.loads(recipe)
-                of = Feed(feed.chain, document.contracts)
-                self._covered[of] = [(low, high) for low, high in stored["covered"]]
-                self._proxies[of] = [Proxy(**proxy) for proxy in stored["proxies"]]
-        self._touched: set[Feed] = set()
-
-    @property
-    def covered(self) -> list[Range]:
-        """The blocks that were read of this feed."""
-        return self._covered[self._feed]
-
-    def add(self, low: int, high: int) -> None:
-        """Says that these blocks were read."""
-        self._covered[self._feed] = joined([*self.covered, (low, high)])
-        self._touched.add(self._feed)
-
-    def cut(self, last: int) -> None:
-        """Says that no block after this one counts as read, in any feed of the chain."""
-        for feed, covered in self._covered.items():
-            if (kept := until(last, covered)) != covered:
-                self._covered[feed] = kept
-                self._touched.add(feed)
-
-    def write(self, find: Callable[[], list[Proxy]]) -> None:
-        """Adds the documents that changed. find: looks for the proxies of this feed; called once."""
-        for feed in sorted(self._touched, key=lambda feed: feed.uri):
-            if feed == self._feed and feed not in self._proxies:
-                with suppress(Unreachable):
-                    self._proxies[feed] = find()
-            document, passages = self._document(feed)
-            proxies = [
-                {name: getattr(proxy, name) for name in Proxy.__slots__}
-                for proxy in self._proxies.get(feed, [])
-            ]
-            recipe = json.dumps({"covered": self._covered[feed], "proxies": proxies})
-            self._writer.add(document, passages, recipe)
-        self._touched = set()
-
-    def _document(self, feed: Feed) -> tuple[Document, list[Passage]]:
-        whose = ", ".join(feed.addresses) or "every contract"
-        blocks = ", ".join(f"{low} to {high}" for low, high in self._covered[feed]) or "none"
-        title = f"Logs of {whose} on {chain_name(feed.chain)}"[:200]
-        lines = [f"{title}: blocks read are {blocks}, from {self._name}.\n"]
-        lines += [proxy.text for proxy in self._proxies.get(feed, [])]
-        sha256 = hashlib.sha256("".join(lines).encode()).hexdigest()
-        passages, start = [], 0
-        for ordinal, line in enumerate(lines):
-            end = start + len(line)
-            passages.append(Passage(feed.uri, sha256, ordinal, start, end, line, title))
-            start = end
-        document = Document(
-            uri=feed.uri,
-            kind=Kind.EVENT,
-            title=title,
-            sha256=sha256,
-            size=start,
-            media_type="text/plain",
-            path=feed.uri,
-            location=self._name,
-            retrieved_at=datetime.now(UTC),
-            chain=feed.chain,
-            contracts=feed.addresses,
-        )
-        return document, passages
 
 
 def _last(low: int, high: int | str, heads: Heads) -> int:

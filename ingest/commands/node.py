@@ -44,8 +44,9 @@ def read_feed(settings: Settings, wanted: Wanted) -> None:
     from index.library import Library
     from ingest.chain.abi import known_tokens, read_abi
     from ingest.chain.contracts import checked_address
-    from ingest.chain.feed import Feed, Follower
+    from ingest.chain.feed import Follower
     from ingest.chain.jobs import ChainJob, tokens
+    from ingest.chain.records import Feed
 
     low, high = _range(wanted)
     addresses = tuple(sorted({checked_address(address) for address in wanted.addresses}))

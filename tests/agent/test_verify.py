@@ -37,6 +37,17 @@ def test_unchanged_sources_are_ok_and_read_once(answer, notes, rereading):
     assert len(asked) == len(set(asked)) > 0
 
 
+def test_what_else_was_seen_is_told_once_for_each_source(answer, notes, rereading):
+    again = rereading(notes)
+    twice = replace(answer, citations=(*answer.citations, answer.citations[0]))
+    checks = verify(twice, lambda source: replace(again(source), findings=(f"seen in {source.path}",)))
+    paths = [citation.source.path for citation in answer.citations]
+    assert [check.notes for check in checks[: len(paths)]] == [
+        () if path in paths[:at] else (f"seen in {path}",) for at, path in enumerate(paths)
+    ]
+    assert checks[-1].notes == ()
+
+
 def test_a_changed_quotation_shows_what_stands_there_now(answer, notes, rereading):
     now = {path: text.replace("30,000,000", "60,000,000") for path, text in notes.items()}
     by_quote = dict(zip((c.quote for c in answer.citations), verify(answer, rereading(now)), strict=True))

@@ -19,6 +19,9 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
+from index.library import Library
+from index.values import SourceRef
+
 ROOT = Path(__file__).parents[2]
 BYTECODE = (Path(__file__).with_name("files") / "notes.hex").read_text("utf-8").strip()
 SELECTORS = {
@@ -114,6 +117,62 @@ def transaction(sender: str, to: str | None, data: bytes) -> dict[str, str]:
 def transfers(to: str, value: int, count: int = 1) -> bytes:
     arguments = encode(["address", "uint256", "uint256"], [to, value, count])
     return SELECTORS["transfer(address,uint256,uint256)"] + arguments
+
+
+NAMES = {
+    "hash": "hash",
+    "number": "number",
+    "parentHash": "parent_hash",
+    "miner": "miner",
+    "gasLimit": "gas_limit",
+    "gasUsed": "gas_used",
+    "baseFeePerGas": "base_fee_per_gas",
+    "size": "size",
+    "timestamp": "timestamp",
+}
+
+
+def exported(anvil: Anvil, folder: Path, address: str) -> list[Path]:
+    """Blocks and logs as ethereum-etl writes them: snake case, decimal numbers, topics in a list."""
+    numbers = ("number", "gasLimit", "gasUsed", "baseFeePerGas", "size", "timestamp")
+    logs = anvil.rpc("eth_getLogs", {"fromBlock": "0x0", "toBlock": "latest", "address": address})
+    blocks = [anvil.rpc("eth_getBlockByNumber", hex(number), False) for number in range(anvil.head + 1)]
+    lines = {
+        "blocks.jsonl": [
+            {
+                **{to: int(block[of], 16) if of in numbers else block[of] for of, to in NAMES.items()},
+                "transaction_count": len(block["transactions"]),
+            }
+            for block in blocks
+        ],
+        "logs.jsonl": [
+            {
+                "log_index": int(log["logIndex"], 16),
+                "transaction_hash": log["transactionHash"],
+                "transaction_index": int(log["transactionIndex"], 16),
+                "block_hash": log["blockHash"],
+                "block_number": int(log["blockNumber"], 16),
+                "address": log["address"],
+                "data": log["data"],
+                "topics": log["topics"],
+            }
+            for log in logs
+        ],
+    }
+    files = []
+    for name, records in lines.items():
+        files.append(folder / name)
+        files[-1].write_text("".join(json.dumps(record) + "\n" for record in records))
+    return files
+
+
+def cited(folder: Path, text: str) -> SourceRef:
+    library = Library(folder)
+    for document in library.documents():
+        for passage in library.passages(document.uri):
+            if text in passage.text:
+                return SourceRef.of(document, passage)
+    raise AssertionError(text)
 
 
 Answer = tuple[int, dict[str, str], Any]

@@ -12,9 +12,10 @@ from index.errors import SourceError
 from index.library import Library
 from index.writer import Writer
 from ingest.chain import feed
-from ingest.chain.feed import Feed, FeedReport, Follower
+from ingest.chain.feed import FeedReport, Follower
 from ingest.chain.jobs import ChainJob
 from ingest.chain.node import Node
+from ingest.chain.records import Feed
 from ingest.chain.rpc import Endpoint
 from tests.ingest.node import Anvil, Proxy, capped, refusing, transfers
 
@@ -133,8 +134,9 @@ def test_reading_again_goes_on_where_it_ended(anvil: Anvil, tmp_path: Path) -> N
     anvil.mine()
     assert read(anvil, tmp_path, token).logs == 1
     [record] = [d for d in Library(tmp_path).documents() if d.uri == f"eip155:31337/logs/{token}"]
-    [passage] = Library(tmp_path).passages(record.uri)
-    assert f"blocks read are 0 to {anvil.head}" in passage.text
+    read_so_far, code = Library(tmp_path).passages(record.uri)
+    assert f"blocks read are 0 to {anvil.head}" in read_so_far.text
+    assert f"Contract {token} at block 102: the keccak-256 of its code is 0x" in code.text
 
 
 def test_finality_is_upgraded_as_blocks_settle(anvil: Anvil, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from eth_utils import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import SourceError, Unreachable
-from ingest.chain.contracts import checked_address, describe_tokens, find_proxies
+from ingest.chain.contracts import Contract, checked_address, describe_contracts, describe_tokens
 from ingest.chain.node import Node
 from ingest.chain.ranges import Width, joined, until, wanting
 from ingest.chain.rpc import Endpoint
@@ -276,12 +277,29 @@ def test_tokens_say_what_they_are_and_are_not_believed(anvil: Anvil) -> None:
     assert {row["name"] for row in found} == {None}
 
 
-def test_proxies_are_resolved(anvil: Anvil, token: str) -> None:
-    slot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc"
-    proxy = "0x" + "77" * 20
-    anvil.rpc("anvil_setStorageAt", proxy, slot, "0x" + token[2:].zfill(64))
+def slot_of(name: str) -> str:
+    """A storage slot as EIP-1967 defines it."""
+    return hex(int.from_bytes(keccak(text=f"eip1967.proxy.{name}")) - 1)
+
+
+def test_contracts_are_known_by_their_code_and_proxies_by_what_they_run(anvil: Anvil, token: str) -> None:
+    proxy, behind, beacon, nobody = ("0x" + pair * 20 for pair in ("77", "88", "99", "aa"))
+    word = "0x" + token[2:].zfill(64)
+    anvil.rpc("anvil_setStorageAt", proxy, slot_of("implementation"), word)
+    anvil.rpc("anvil_setStorageAt", proxy, slot_of("admin"), "0x" + nobody[2:].zfill(64))
+    anvil.rpc("anvil_setStorageAt", behind, slot_of("beacon"), "0x" + beacon[2:].zfill(64))
+    anvil.rpc("anvil_setCode", beacon, f"0x73{token[2:]}5f5260205ff3")
     anvil.mine()
     with Node([endpoint(anvil.url)]) as node:
-        [found] = find_proxies(node, [token, proxy], anvil.head)
-    assert (found.address, found.implementation, found.beacon) == (proxy, token, None)
-    assert f"its implementation is {token}" in found.text
+        found = describe_contracts(node, [token, proxy, behind, nobody], anvil.head)
+    code = "0x" + keccak(hexstr=anvil.rpc("eth_getCode", token, "latest")).hex()
+    at = anvil.head
+    assert found == [
+        Contract(token, at, code),
+        Contract(proxy, at, None, token, code, None, nobody),
+        Contract(behind, at, None, token, code, beacon),
+        Contract(nobody, at, None),
+    ]
+    assert f"its implementation is {token}; its admin is {nobody}" in found[1].text
+    assert f"its implementation is {token} by its beacon {beacon}" in found[2].text
+    assert "it has no code" in found[3].text
