@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -258,7 +259,19 @@ class Answers:
         return [self.load(one) for one in self._ids()[:limit]]
 
     def _ids(self) -> list[str]:
-        return sorted((file.stem for file in self._folder.glob("*.json")), reverse=True)
+        """All ids, newest first: by the second in the id, then by when the file was written."""
+        written = [
+            (file.stem.partition("-")[0], _written(file), file.stem) for file in self._folder.glob("*.json")
+        ]
+        return [one for *_, one in sorted(written, reverse=True)]
+
+
+def _written(file: Path) -> int:
+    """When a file was written, in nanoseconds; 0 where it is gone meanwhile."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _write_whole(file: Path, body: bytes) -> None:
@@ -268,6 +281,8 @@ def _write_whole(file: Path, body: bytes) -> None:
             out.write(body)
             out.flush()
             os.fsync(out.fileno())
+        now = time.time_ns()
+        os.utime(draft, ns=(now, now))
         Path(draft).replace(file)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

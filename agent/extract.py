@@ -77,6 +77,9 @@ _TYPES = tuple(
 The noun that `what` or `which` asks for, and the form of what can be an answer.
 """
 
+_REPORTS = re.compile(r"\b(?:says?|said|tells?|mentions?)\b", re.IGNORECASE)
+"""Verbs by which a question asks what a source holds; they are not of its subject."""
+
 _NAMED = re.compile(r"(?<!^)(?<![.?!:]\s)\b[A-Z][\w-]+|\b\w*\d\w*\b|\b\w+[A-Z]\w*")
 """Names and numbers in a question, save the word that a sentence begins with."""
 
@@ -190,7 +193,7 @@ class _Question:
 
     def __init__(self, question: str, corpus: Corpus, size: int) -> None:
         self.weights: dict[str, float] = {}
-        stems = corpus.stems(" ".join(query_terms(question)))
+        stems = corpus.stems(" ".join(query_terms(_REPORTS.sub(" ", question))))
         for stem, found in zip(stems, corpus.frequencies(stems), strict=True):
             self.weights[stem] = information(found, size)
         self.total = sum(self.weights.values()) or 1.0

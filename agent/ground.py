@@ -82,32 +82,47 @@ class Grounding:
     disagreements: tuple[answers.Disagreement, ...] = ()
 
 
-def ground(
-    draft: str,
-    evidence: Mapping[int, Section],
-    corpus: Corpus,
-    question: str,
-    judge: Judge | None = None,
-) -> Grounding:
-    """Checks each sentence of a draft against the sections that it cites by number.
+class Grounder:
+    """Grounds the drafts of one question; what it read of a section, it keeps for the next draft."""
 
-    judge: decides instead of words and meaning whether a passage supports a sentence; facts are checked all
-    the same. It is called once, in this thread.
-    """
-    weights = Weights(corpus)
-    sources = {number: Source(number, section, weights) for number, section in evidence.items()}
-    parts = pieces(draft)
-    claims = [piece for piece in parts if not _frames(piece) and not _is_refusal(piece)]
-    verdicts = dict(zip(map(id, claims), Court(sources, corpus, weights, judge).decide(claims), strict=True))
-    kept = {at: v for at, piece in enumerate(parts) if isinstance(v := verdicts.get(id(piece)), Kept)}
-    known = _known(question, kept.values(), weights)
-    frames = {at for at, piece in enumerate(parts) if at not in kept and _is_neutral(piece, known, corpus)}
-    faults = tuple(
-        Fault(v.text, v.reason)
-        for at, piece in enumerate(parts)
-        if (v := verdicts.get(id(piece))) and not isinstance(v, Kept) and at not in frames
-    )
-    return _assembled(parts, kept, frames, faults, evidence, weights)
+    def __init__(self, corpus: Corpus, question: str) -> None:
+        self._corpus, self._question = corpus, question
+        self._weights = Weights(corpus)
+        self._sources: dict[tuple[int, Section], Source] = {}
+
+    def read(self, evidence: Mapping[int, Section]) -> None:
+        """Divides sections into spans ahead of a draft, while a model is still writing it."""
+        for source in self._of(evidence).values():
+            source.read()
+
+    def ground(self, draft: str, evidence: Mapping[int, Section], judge: Judge | None = None) -> Grounding:
+        """Checks each sentence of a draft against the sections that it cites by number.
+
+        judge: decides instead of words and meaning whether a passage supports a sentence; facts are checked
+        all the same. It is called once, in this thread.
+        """
+        weights = self._weights
+        parts = pieces(draft)
+        claims = [piece for piece in parts if not _frames(piece) and not _is_refusal(piece)]
+        court = Court(self._of(evidence), self._corpus, weights, judge)
+        verdicts = dict(zip(map(id, claims), court.decide(claims), strict=True))
+        kept = {at: v for at, piece in enumerate(parts) if isinstance(v := verdicts.get(id(piece)), Kept)}
+        known = _known(self._question, kept.values(), weights)
+        frames = {
+            at for at, piece in enumerate(parts) if at not in kept and _is_neutral(piece, known, self._corpus)
+        }
+        faults = tuple(
+            Fault(v.text, v.reason)
+            for at, piece in enumerate(parts)
+            if (v := verdicts.get(id(piece))) and not isinstance(v, Kept) and at not in frames
+        )
+        return _assembled(parts, kept, frames, faults, evidence, weights)
+
+    def _of(self, evidence: Mapping[int, Section]) -> dict[int, Source]:
+        for number, section in evidence.items():
+            if (number, section) not in self._sources:
+                self._sources[number, section] = Source(number, section, self._weights)
+        return {number: self._sources[number, section] for number, section in evidence.items()}
 
 
 def _frames(piece: Piece) -> bool:

@@ -35,7 +35,7 @@ from agent.context import Evidence, Request, Terms, compose, fitted
 from agent.events import Draft, Event, Step, Withdrawn
 from agent.fold import is_foreign
 from agent.followup import leans, names
-from agent.ground import Fault, Grounding, ground
+from agent.ground import Fault, Grounder, Grounding
 from agent.judge import judge_of
 from agent.memory import Turn
 from agent.models import Models
@@ -158,9 +158,9 @@ class Research:
         scene.composed((), (), terms)
         hits = await self._searched(question, filters, scene, terms, chosen)
         desk = Desk(self._library, filters, scene.evidence, self._tell)
-        guide = _Guide(scene, self._models, self._settings, budget)
+        guide = _Guide(scene, self._models, self._settings, budget, Grounder(self._library, question))
         draft, spoke = await self._drafted(question, chosen, guide, desk)
-        grounding = await self._grounded(draft, guide.shown, question)
+        grounding = await self._grounded(draft, guide)
         if grounding.faults and not grounding.refused:
             grounding = await self._repaired(draft, grounding, guide, chosen)
         return Found(
@@ -248,13 +248,13 @@ class Research:
             self._tell(Step("fallback", f"{error}; asking {following}"))
             self._notes.append(f"{error}; {following} was asked instead")
 
-    async def _grounded(self, draft: str, evidence: Mapping[int, Section], question: str) -> Grounding:
+    async def _grounded(self, draft: str, guide: _Guide) -> Grounding:
         judge = judge_of(self._models, self._prompt("judge")) if self._models.judge else None
         try:
-            return await asyncio.to_thread(ground, draft, evidence, self._library, question, judge)
+            return await asyncio.to_thread(guide.grounder.ground, draft, guide.shown, judge)
         except (ModelError, BudgetError) as error:
             self._notes.append(f"the judge failed ({error}); words and meaning decided instead")
-            return await asyncio.to_thread(ground, draft, evidence, self._library, question)
+            return await asyncio.to_thread(guide.grounder.ground, draft, guide.shown)
 
     async def _repaired(self, draft: str, grounding: Grounding, guide: _Guide, model: str) -> Grounding:
         """What a second draft comes to, in which faults are mended; the first where that holds more."""
@@ -279,7 +279,7 @@ class Research:
             self._tell(Withdrawn(str(error)))
             self._notes.append(f"the answer was not mended: {error}")
             return grounding
-        mended = await self._grounded(text, guide.shown, guide.scene.question)
+        mended = await self._grounded(text, guide)
         return mended if len(mended.sentences) >= len(grounding.sentences) else grounding
 
 
@@ -314,9 +314,12 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
     shown: the evidence that the model has seen, by number; report: of the last request.
     """
 
-    def __init__(self, scene: _Scene, models: Models, settings: Settings, budget: int) -> None:
+    def __init__(
+        self, scene: _Scene, models: Models, settings: Settings, budget: int, grounder: Grounder
+    ) -> None:
         super().__init__()
         self.scene = scene
+        self.grounder = grounder
         self.shown: dict[int, Section] = {}
         self._models = models
         self._settings = settings
@@ -335,7 +338,7 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        """Sends what fits. A tool call whose arguments do not parse goes on without any, to be refused."""
+        """Sends what fits, and reads it. Calls that do not parse go on without arguments, to be refused."""
         allowance = self._models.allowance
         left = min(
             allowance.max_requests - allowance.requests - _KEPT,
@@ -349,14 +352,18 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
             offered = []
             sent = self.compose(name, request.messages[1:], offered)
         system, messages = sent.messages[0], sent.messages[1:]
-        response = await handler(
-            request.override(
-                system_message=system if isinstance(system, SystemMessage) else None,
-                messages=cast(list[AnyMessage], messages),
-                tools=list(offered),
-                model_settings={"max_tokens": sent.reserve},
+        reading = asyncio.create_task(asyncio.to_thread(self.grounder.read, dict(self.shown)))
+        try:
+            response = await handler(
+                request.override(
+                    system_message=system if isinstance(system, SystemMessage) else None,
+                    messages=cast(list[AnyMessage], messages),
+                    tools=list(offered),
+                    model_settings={"max_tokens": sent.reserve},
+                )
             )
-        )
+        finally:
+            await reading
         return replace(response, result=[_parsed(message) for message in response.result])
 
     async def awrap_tool_call(

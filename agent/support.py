@@ -167,6 +167,11 @@ class Source:
         """The stems of all spans."""
         return frozenset[str]().union(*(span.stems for span in self.spans))
 
+    def read(self) -> None:
+        """Finds the spans, with what of them is made of digits, before they are asked for."""
+        for span in self.spans:
+            _ = span.held.numeric
+
     def holding(self, fact: Fact) -> list[Span]:
         """The spans that hold a fact; for a quotation or code that no one unit holds, neighbours together."""
         found = [span for span in self.spans if span.held.holds(fact)]

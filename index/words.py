@@ -50,8 +50,7 @@ STOPWORDS = frozenset(
     doing done for from get had has have having he her here him his how i if in into is it its itself
     just like me much my no nor not of on one or other our out over own she should so some such than
     that the their them then there these they this those to too under until up us very was we were what
-    when where which while who whom whose why will with would you your s t d m ll re ve say says said tell
-    tells mention mentions
+    when where which while who whom whose why will with would you your s t d m ll re ve
     """.split()  # noqa: SIM905
 )
 """Words of a question that say nothing of its subject; left out of queries, never of the index."""

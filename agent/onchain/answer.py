@@ -300,7 +300,7 @@ def _cited(
         hits = [hit for row in statement.rows for hit in _passages(library, row, statement.kinds)]
         if statement.result is not None or not hits:
             path = hits[0].document.path if hits else ""
-            result = statement.result
+            result = statement.result or statement.query
             hits += [result.hit(path)] if result is not None else []
         sentences.append(Sentence(statement.text, tuple(dict.fromkeys(map(number, hits)))))
     text = "\n".join(one.text + "".join(f" [{mark}]" for mark in one.citations) for one in sentences)

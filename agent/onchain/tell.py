@@ -27,32 +27,43 @@ class Statement:
     """A sentence and what it rests on.
 
     rows: to be cited; kinds: the documents that tell them, best first; result: the query, where the rows are
-    not all that was counted.
+    not all that was counted; query: what is cited where no document tells the rows, as of logs told together.
     """
 
     text: str
     rows: tuple[Row, ...] = ()
     kinds: tuple[str, ...] = ()
     result: Result | None = None
+    query: Result | None = None
 
 
 def told(asked: Asked, run: Run) -> list[Statement]:
     """The answer to one thing that was asked, the sentence that says most first."""
+    ran: list[Result] = []
+
+    def noted(query: str) -> Result:
+        ran.append(run(query))
+        return ran[-1]
+
+    return [replace(one, query=ran[0]) for one in list(_told(asked, noted))]
+
+
+def _told(asked: Asked, run: Run) -> Iterator[Statement]:
     if asked.aggregate == "swap":
-        return list(_swapped(asked, run))
+        return _swapped(asked, run)
     if asked.aggregate == "net":
-        return list(_net(asked, run))
+        return _net(asked, run)
     if asked.aggregate == "distinct":
-        return list(_distinct(asked, run))
+        return _distinct(asked, run)
     if asked.aggregate == "change" and asked.measure:
-        return list(_compared(asked, asked.measure, run))
+        return _compared(asked, asked.measure, run)
     if asked.group and asked.aggregate in ("max", "min", "count", "list"):
-        return list(_grouped(asked, run))
+        return _grouped(asked, run)
     if asked.aggregate in ("sum", "average", "median") and asked.measure:
-        return list(_added(asked, asked.measure, run))
+        return _added(asked, asked.measure, run)
     if asked.aggregate in ("max", "min") and asked.measure:
-        return list(_ranked(asked, asked.measure, run))
-    return list(_counted(asked, run))
+        return _ranked(asked, asked.measure, run)
+    return _counted(asked, run)
 
 
 def _counted(asked: Asked, run: Run) -> Iterator[Statement]:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.draft import pieces
-from agent.ground import Grounding, ground
+from agent.ground import Grounder, Grounding
 from agent.pack import Section
 from agent.sentences import split
 from index.library import Library
@@ -351,7 +351,7 @@ def test_nothing_that_a_lying_model_invents_is_shown(
     known = "\n".join(joined.values())
     shown = []
     for name, draft, lie in spoilt_cases(true, seed):
-        grounding = ground(draft, packed(sections, draft), corpus, "What do the notes say?")
+        grounding = Grounder(corpus, "What do the notes say?").ground(draft, packed(sections, draft))
         shown += [f"{name}: {fault}" for fault in faults_of(grounding, sections, joined)]
         if lie and lie not in known and any(lie in s.text for s in grounding.sentences):
             shown.append(f"{name}: {lie!r} of {draft!r}")
@@ -366,7 +366,7 @@ def test_true_sentences_survive_light_rephrasing(
     for true in true_sentences(sections):
         for rephrase in rng.sample(REPHRASED, 3):
             draft = f"{rephrase(true.text)} [{true.number}]"
-            grounding = ground(draft, packed(sections, draft), corpus, "What do the notes say?")
+            grounding = Grounder(corpus, "What do the notes say?").ground(draft, packed(sections, draft))
             assert not faults_of(grounding, sections, joined)
             tried += 1
             if not grounding.sentences:
@@ -393,5 +393,5 @@ def test_any_draft_comes_out_cited_and_held(
         st.from_regex(r"0x[0-9a-f]{2,6}", fullmatch=True),
     )
     draft = data.draw(st.lists(part, max_size=12).map(" ".join))
-    grounding = ground(draft, packed(sections, draft), corpus, "What do the notes say?")
+    grounding = Grounder(corpus, "What do the notes say?").ground(draft, packed(sections, draft))
     assert not faults_of(grounding, sections, joined)

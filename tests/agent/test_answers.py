@@ -135,6 +135,14 @@ def test_what_was_stored_is_found_by_id_by_prefix_and_as_the_last(stored):
     assert store.recent(2) == [last, stored[1][1]]
 
 
+def test_the_last_of_one_second_is_the_last(stored):
+    store, (first, *_) = stored
+    for digest in ("ffffffff", "00000000", "77777777"):
+        last = replace(first, id=f"20270101T000000Z-{digest}")
+        store.save(last)
+        assert store.load("last") == last
+
+
 @pytest.mark.parametrize("name", ["", "2025", "../secret", "*"])
 def test_an_unknown_id_is_an_error(stored, name):
     with pytest.raises(LibraryError, match="no answer"):

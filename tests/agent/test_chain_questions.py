@@ -205,6 +205,18 @@ def test_every_sentence_is_cited_and_every_citation_stands_in_its_source(library
         assert {check.verdict for check in verify(answer, again)} == {"OK"}
 
 
+def test_figures_of_logs_that_are_told_together_are_cited_by_their_query(chaincite, tmp_path):
+    files, folder = chain.write(tmp_path / "files"), tmp_path / "library"
+    ran = chaincite(
+        "--library", folder, "ingest", "chain", "--file", files, "--chain", chain.CHAIN, "--passages", 2
+    )
+    assert ran.returncode == 0, ran.stderr
+    for question, facts in QUESTIONS[::16]:
+        answer = answer_of(Library(folder), question)
+        assert all(fact in answer.text for fact in facts)
+        assert all(sentence.citations for sentence in answer.sentences), question
+
+
 def test_rows_are_cited_by_block_transaction_and_log(library):
     answer = answer_of(library, "Largest WETH transfer in block 102?")
     source = answer.citations[0].source

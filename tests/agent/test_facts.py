@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.ground import ground
+from agent.ground import Grounder
 from agent.pack import Section
 from index.values import Hit
 from tests.agent.conftest import MemoryLibrary
@@ -22,7 +22,7 @@ def holds(hit_of: Callable[..., Hit]) -> Holds:
         hit = hit_of(source, "EIP-4000")
         section = Section(hit.document, (hit.passage,), 1.0)
         library = MemoryLibrary([hit, *(hit_of(f"note {at}") for at in range(20))])
-        grounding = ground(f"{sentence} [1]", {1: section}, library, "What is it?")
+        grounding = Grounder(library, "What is it?").ground(f"{sentence} [1]", {1: section})
         return bool(grounding.sentences)
 
     return check

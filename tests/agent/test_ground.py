@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from agent.ground import Grounding, ground
+from agent.ground import Grounder, Grounding
 from agent.pack import Section
 from index.values import Hit
 from tests.agent.conftest import MemoryLibrary
@@ -27,7 +27,7 @@ def evidence(library: MemoryLibrary) -> Mapping[int, Section]:
 
 @pytest.fixture
 def grounds(library: MemoryLibrary, evidence: Mapping[int, Section]) -> Grounds:
-    return lambda draft, judge=None: ground(draft, evidence, library, QUESTION, judge)
+    return lambda draft, judge=None: Grounder(library, QUESTION).ground(draft, evidence, judge)
 
 
 def texts(grounding: Grounding) -> list[str]:
@@ -52,8 +52,8 @@ def test_a_quotation_has_the_offsets_of_the_document_where_passages_touch(
     text = "# Note\n\nThe first rule concerns fees.\n\nThe second rule concerns blocks of 12 seconds.\n"
     hits = hits_of(text, [38])
     section = Section(hits[0].document, tuple(hit.passage for hit in hits), 1.0)
-    found = ground(
-        "The second rule concerns blocks of 12 seconds [1].", {1: section}, MemoryLibrary(hits), "?"
+    found = Grounder(MemoryLibrary(hits), "?").ground(
+        "The second rule concerns blocks of 12 seconds [1].", {1: section}
     )
     [citation] = found.citations
     assert text[citation.start : citation.end] == citation.quote
@@ -183,7 +183,7 @@ def test_a_draft_of_nothing_leaves_nothing(grounds: Grounds, draft: str) -> None
 
 
 def test_without_evidence_nothing_is_kept(library: MemoryLibrary) -> None:
-    found = ground(f"{FEE} [1].", {}, library, QUESTION)
+    found = Grounder(library, QUESTION).ground(f"{FEE} [1].", {})
     assert not found.sentences
     assert "the sources are none" in found.faults[0].reason
 
@@ -229,17 +229,17 @@ def test_documents_that_disagree_are_told(hit_of: Callable[..., Hit]) -> None:
     draft = (
         "The withdrawal delay of the vault is 7 days [1]. The withdrawal delay of the vault is 14 days [2]."
     )
-    [found] = ground(draft, evidence, MemoryLibrary(hits), "What is the delay?").disagreements
+    [found] = Grounder(MemoryLibrary(hits), "What is the delay?").ground(draft, evidence).disagreements
     assert (found.sentences, found.values, found.citations) == ((0, 1), ("7", "14"), ((1,), (2,)))
     same = draft.replace("14 days [2]", "7 days [1]")
-    assert ground(same, evidence, MemoryLibrary(hits), "What is the delay?").disagreements == ()
+    assert Grounder(MemoryLibrary(hits), "What is the delay?").ground(same, evidence).disagreements == ()
 
 
 def alone(hit_of: Callable[..., Hit], source: str, said: str) -> Grounding:
     """A draft of one sentence that cites a document of one sentence, in a library of other things."""
     hit = hit_of(source + "\n")
     library = MemoryLibrary([hit, *(hit_of(f"note {at}") for at in range(20))])
-    return ground(f"{said} [1].", {1: Section(hit.document, (hit.passage,), 1.0)}, library, "?")
+    return Grounder(library, "?").ground(f"{said} [1].", {1: Section(hit.document, (hit.passage,), 1.0)})
 
 
 POLARITY = [
