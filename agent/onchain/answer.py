@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from agent import answers, sql
 from agent.answers import Answer, Citation, Sentence, Usage
 from agent.budget import count_tokens
 from agent.onchain import lexicon
-from agent.onchain.asked import Absent, Asked, Known
+from agent.onchain.asked import Absent, Asked, Known, Reading
 from agent.onchain.tell import Statement, cut, told
 from agent.pack import PackingReport
 from agent.sql import Limits, Result
@@ -80,11 +80,11 @@ def answered(
     room = budget - count_tokens(question)
     sentences: tuple[Sentence, ...] = ()
     citations: tuple[Citation, ...] = ()
-    rest: tuple[str, ...] = ()
+    reading = Reading(())
     if isinstance(found, Absent):
         text = f"{answers.NOT_IN_LIBRARY[:-1]}: {found.why}."
     else:
-        statements, rest = found
+        statements, reading = found
         kept = cut(statements, lambda text: count_tokens(text) * 3 // 2 <= room)
         if not kept:
             return None
@@ -104,8 +104,17 @@ def answered(
         packing=PackingReport(budget, count_tokens(question), 0, 0, ()),
         usage=Usage(count_tokens(question), count_tokens(text), round(time.perf_counter() - started, 3)),
         answered_by=ANSWERED_BY,
+        notes=tuple(_left_out(reading)),
     )
-    return Computed(answer, rest)
+    return Computed(answer, reading.rest)
+
+
+def _left_out(reading: Reading) -> Iterator[str]:
+    """What of a question the figures do not heed, in words for a person."""
+    if words := dict.fromkeys(word for asked in reading.asked for word in asked.unread):
+        yield f"words that were not understood, so that the figures do not heed them: {', '.join(words)}"
+    for clause in reading.unread:
+        yield f'not computed: "{clause}"'
 
 
 def completed(computed: Computed, quote: Callable[[str, int], Answer]) -> Answer:
@@ -117,13 +126,9 @@ def completed(computed: Computed, quote: Callable[[str, int], Answer]) -> Answer
     rows = computed.answer
     if rows.refused:
         return rows
-    asked, notes = [], []
-    for clause in computed.rest:
-        if not lexicon.ANAPHORA.search(clause):
-            asked.append(clause)
-        elif not lexicon.ELSEWHERE.search(clause):
-            notes.append(f'not computed: "{clause}"')
-    if len(asked) + len(notes) < max(len(computed.rest), bool(lexicon.ELSEWHERE.search(rows.question))):
+    asked = [clause for clause in computed.rest if not lexicon.ANAPHORA.search(clause)]
+    notes: list[str] = []
+    if len(asked) < max(len(computed.rest), bool(lexicon.ELSEWHERE.search(rows.question))):
         names = re.findall(r"\b(?!0x)[A-Z][\w-]+", " ".join(one.text for one in rows.sentences))
         asked.append(" ".join([rows.question, *dict.fromkeys(names)]))
     whole = rows
@@ -173,7 +178,7 @@ def _joined(rows: Answer, quoted: Answer) -> Answer:
 
 def _statements(
     connection: DuckDBPyConnection, question: str, generation: int, filters: Filters
-) -> tuple[list[Statement], tuple[str, ...]] | Absent | None:
+) -> tuple[list[Statement], Reading] | Absent | None:
     import duckdb
 
     from agent.onchain.grammar import read
@@ -199,7 +204,7 @@ def _statements(
         if "block" not in question.lower() and _named_nowhere(connection, question):
             return None
         found = {one.text: one for asked in reading.asked for one in told(asked, ask)}
-        return (list(found.values()), reading.rest) if found else None
+        return (list(found.values()), reading) if found else None
     except (Refused, duckdb.InterruptException):
         return None
     except duckdb.Error as error:

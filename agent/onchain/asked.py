@@ -85,10 +85,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of a question. rest: its other clauses, in its own words, which ask for no rows."""
+    """What was read of a question.
+
+    rest: its clauses that ask for something else, in its own words; unread: those that ask for more of the
+    rows than is understood.
+    """
 
     asked: tuple[Asked, ...]
     rest: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,15 @@ def read(question: str, known: Known, kind_of: KindOf) -> Reading | Absent | Non
         if not kind_of(digest):
             return Absent(f"no transaction, block or event {digest} is in the library")
     own, _ = _sentences(question)
-    rest = [clause for at, clause in enumerate(own) if at not in read_at] if len(own) == len(asking) else []
-    return Reading(tuple(found), tuple(rest))
+    left = [at for at in range(len(asking)) if at not in read_at and len(own) == len(asking)]
+    strange = {at: len(list(_unread(asking[at], known))) for at in left}
+    rest = [
+        at
+        for at in left
+        if lex.ELSEWHERE.search(own[at]) or (strange[at] > 1 and not lex.ANAPHORA.search(own[at]))
+    ]
+    unread = [own[at] for at in left if strange[at] and at not in rest]
+    return Reading(tuple(found), tuple(own[at] for at in rest), tuple(unread))
 
 
 def _sentences(text: str) -> tuple[list[str], str]:

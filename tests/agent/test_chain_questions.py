@@ -302,24 +302,40 @@ def test_each_part_of_a_question_goes_to_what_can_answer_it(library):
     rows, whole, asked = completed_with_a_quotation(
         library,
         "How does OpenZeppelin's ERC20 emit Transfer in _update, what does EIP-20 say of the Transfer event,"
-        " what does nothing say, and how many event logs are in block 101?",
+        " what does the nothing paper say, and how many event logs are in block 101?",
     )
     assert asked == [
         "How does OpenZeppelin's ERC20 emit Transfer in _update",
         "what does EIP-20 say of the Transfer event",
-        "what does nothing say",
+        "what does the nothing paper say",
     ]
     assert rows.sentences[0].text == "In block 101, 8 event logs."
     assert len(whole.sentences) == len(rows.sentences) + 2
-    assert whole.notes == ('not in the library: "what does nothing say"',)
+    assert whole.notes == ('not in the library: "what does the nothing paper say"',)
 
 
-def test_a_part_that_cannot_be_computed_is_named(library):
-    _, whole, asked = completed_with_a_quotation(
-        library, "How many event logs are in block 101, and what share of their topics is prime?"
-    )
+@pytest.mark.parametrize(
+    ("question", "note"),
+    [
+        (
+            "How many event logs are in block 101, and what share of their topics is prime?",
+            'not computed: "what share of their topics is prime"',
+        ),
+        (
+            "How much ETH was deposited into the beacon deposit contract in block 101?",
+            "words that were not understood, so that the figures do not heed them: deposited, beacon, deposit",
+        ),
+    ],
+)
+def test_what_the_figures_do_not_heed_is_named(library, question, note):
+    _, whole, asked = completed_with_a_quotation(library, question)
     assert asked == []
-    assert whole.notes == ('not computed: "what share of their topics is prime"',)
+    assert whole.notes == (note,)
+
+
+def test_nothing_is_noted_where_all_was_read(library):
+    for question, _ in QUESTIONS[::16]:
+        assert answer_of(library, question).notes == ()
 
 
 def test_filters_hold(library):
