@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from agent import answers
@@ -172,6 +173,7 @@ class Session:
         """What must be equal for an answer to be given again."""
         settings = self._settings
         says: dict[str, Any] = {
+            "software": version("chaincite"),
             "question": " ".join(unicodedata.normalize("NFC", resolved).split()),
             "generation": self._library.generation,
             "filters": asdict(asked.filters),
