@@ -65,10 +65,16 @@ class Catalogue:
         return np.array([STANDING.get((status or "").lower(), 0.0) for status in statuses], np.float32)
 
     @cached_property
-    def numbers(self) -> npt.NDArray[np.str_]:
-        """Each document's number as a term of the word index, such as `eip20`; empty where it has none."""
-        numbers = self._rows["number"].to_pylist()
-        return np.array(["".join(terms(number or "")[:1]) for number in numbers], np.str_)
+    def names(self) -> npt.NDArray[np.str_]:
+        """What a question may name each document by: its number as a term, such as `eip20`, or its file."""
+        rows = zip(self._rows["number"].to_pylist(), self._rows["path"].to_pylist(), strict=True)
+        return np.array(
+            [
+                "".join(terms(number)[:1]) if number else path.rpartition("/")[2].lower()
+                for number, path in rows
+            ],
+            np.str_,
+        )
 
     def recipes(self) -> Iterator[tuple[str, str]]:
         """Each uri with the recipe that its document was made by."""

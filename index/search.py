@@ -7,7 +7,7 @@ A passage's score is the sum of
 - evidence for its document: the sum of the document's best passages, each counting half of the one before;
 - the BM25 score of its whole document;
 - its document's authority: how settled its status is;
-- whether its document is a proposal that the question names by its number;
+- whether the question names its document, a proposal by its number or a file by its name;
 - whether an identifier of the question, such as a selector, a topic or a signature, is one of its own.
 
 Filters hold inside every search, never after.
@@ -26,7 +26,7 @@ from index.catalogue import Catalogue
 from index.embed import Vectors
 from index.shards import Keys, Shards
 from index.values import Filters
-from index.words import Words, identifiers, query_terms
+from index.words import Words, file_names, identifiers, query_terms
 
 Ranked = tuple[int, float, Mapping[str, float]]
 Scores = npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ class Options:
 
     words, vectors: a passage's BM25 and cosine; context: a word in its context against one in its text;
     evidence: the document's best passages; whole: BM25 of the whole document; standing: how settled it is;
-    subject: the question names the document by its number;
+    subject: the question names the document, by its number or file;
     per_document: passages of one document at most, 0 for no limit;
     named: one of its identifiers stands in the question;
     depth: candidates that each index gives before fusion.
@@ -96,7 +96,7 @@ class Ranker:
             "whole": options.whole * whole[place],
             "standing": options.standing * self._catalogue.standing[found][place],
         }
-        if (about := np.isin(self._catalogue.numbers[found], terms)).any():
+        if (about := np.isin(self._catalogue.names[found], [*terms, *file_names(question)])).any():
             parts["subject"] = options.subject * about[place].astype(np.float32)
         if wanted := identifiers(question):
             parts["named"] = options.named * self._naming(wanted, at)

@@ -95,6 +95,15 @@ def _hexadecimal(digits: str) -> Iterator[str]:
         yield "0x" + digits[26:]
 
 
+def file_names(question: str) -> list[str]:
+    """The files that a question names, in lower case, without their folders.
+
+    >>> file_names("What does token/ERC20.sol do on v5.1?")
+    ['erc20.sol']
+    """
+    return [name.lower() for name in re.findall(r"[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,4}\b", question)]
+
+
 def query_terms(question: str) -> list[str]:
     """The distinct terms of a question that can tell passages apart; all of them where none can."""
     found = list(dict.fromkeys(terms(question)))

@@ -96,6 +96,16 @@ def test_what_is_asked_of_a_proposal_is_answered_from_it(library: Library, spell
     assert hits[0].document.number == "EIP-7"
 
 
+def test_what_is_asked_of_a_file_is_answered_from_it(tmp_path: Path, make: Make) -> None:
+    with Library.writer(tmp_path) as writer:
+        for name in ("Vault", "Pool", "Market"):
+            uri = f"https://example.org/src/{name}.sol"
+            writer.add(*make(uri, [f"The fee of the {name} is set by its owner."], path=f"src/{name}.sol"))
+    hits = Library(tmp_path).search("Who sets the fee in contracts/pool.sol?", 3)
+    assert [bool(hit.parts["subject"]) for hit in hits] == [True, False, False]
+    assert hits[0].document.path == "src/Pool.sol"
+
+
 def test_the_whole_document_counts_once_for_all_its_passages(library: Library) -> None:
     by_document: dict[str, set[float]] = {}
     for hit in everything(library):
