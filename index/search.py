@@ -8,7 +8,8 @@ A passage's score is the sum of
 - the BM25 score of its whole document;
 - its document's authority: how settled its status is;
 - whether the question names its document, a proposal by its number or a file by its name;
-- whether an identifier of the question, such as a selector, a topic or a signature, is one of its own.
+- whether an identifier of the question, such as a selector, a topic or a signature, is one of its own, or it
+  declares a name that the question has.
 
 Filters hold inside every search, never after.
 """
@@ -26,7 +27,10 @@ from index.catalogue import Catalogue
 from index.embed import Vectors
 from index.shards import Keys, Shards
 from index.values import Filters
-from index.words import Words, file_names, identifiers, query_terms
+from index.words import Words, code_names, file_names, identifiers, query_terms
+
+_DECLARED = 0.3
+"""What a declared name counts, against a signature or a selector."""
 
 Ranked = tuple[int, float, Mapping[str, float]]
 Scores = npt.NDArray[np.float32]
@@ -40,7 +44,7 @@ class Options:
     evidence: the document's best passages; whole: BM25 of the whole document; standing: how settled it is;
     subject: the question names the document, by its number or file;
     per_document: passages of one document at most, 0 for no limit;
-    named: one of its identifiers stands in the question;
+    named: one of its identifiers, or a name that it declares, stands in the question;
     depth: candidates that each index gives before fusion.
     """
 
@@ -98,8 +102,9 @@ class Ranker:
         }
         if (about := np.isin(self._catalogue.names[found], [*terms, *file_names(question)])).any():
             parts["subject"] = options.subject * about[place].astype(np.float32)
-        if wanted := identifiers(question):
-            parts["named"] = options.named * self._naming(wanted, at)
+        wanted, declared = identifiers(question), code_names(question)
+        if wanted or declared:
+            parts["named"] = options.named * self._naming(wanted, declared, at)
         total = np.sum(list(parts.values()), axis=0)
         best = _first(np.lexsort((keys, -total)), place, k, options.per_document)
         return [
@@ -107,10 +112,17 @@ class Ranker:
             for i in best
         ]
 
-    def _naming(self, wanted: frozenset[str], positions: Keys) -> Scores:
-        """1 for the passages at these positions that have one of these identifiers, 0 for the others."""
+    def _naming(self, wanted: frozenset[str], declared: frozenset[str], positions: Keys) -> Scores:
+        """1 for the passages at these positions that have one of these identifiers, 0 for the others.
+
+        In between for those that declare one of these names, which may be declared in many places.
+        """
         theirs = self._shards.column("identifiers").take(pa.array(positions)).to_pylist()
-        return np.array([not wanted.isdisjoint(names or ()) for names in theirs], np.float32)
+        exact = np.array([not wanted.isdisjoint(names or ()) for names in theirs], np.float32)
+        if not declared:
+            return exact
+        bare = [not declared.isdisjoint(name.partition("(")[0] for name in names or ()) for names in theirs]
+        return np.asarray(np.maximum(exact, _DECLARED * np.array(bare, np.float32)), np.float32)
 
     def _passages_of(self, documents: Keys | None) -> Keys | None:
         return None if documents is None else self._shards.keys[np.isin(self._shards.documents, documents)]

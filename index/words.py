@@ -42,6 +42,7 @@ _TERM = re.compile(
 _DESIGNATION = re.compile(r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([0-9]+)\b", re.IGNORECASE)
 _EXACT = re.compile(r"\b0[xX](?:[0-9a-fA-F]{64}|[0-9a-fA-F]{8})\b|[\w$]+\([\w,()\[\]]*\)")
 """A selector or a topic, or a signature without spaces."""
+_CODE_NAME = re.compile(r"(?<![\w.])(?:(_\w+|\w+_\w+|[a-z]+[A-Z]\w*)|([A-Za-z]\w*)(?=\())")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
 
 STOPWORDS = frozenset(
@@ -93,6 +94,15 @@ def _hexadecimal(digits: str) -> Iterator[str]:
         yield digits[:10]
     if len(digits) == 66 and digits[2:26] == "0" * 24:
         yield "0x" + digits[26:]
+
+
+def code_names(question: str) -> frozenset[str]:
+    """The names in a question that only code has: with underscores, capitals within, or parentheses.
+
+    >>> sorted(code_names("How do _update, transferFrom and mint() use MAX_SUPPLY in EIP-20?"))
+    ['MAX_SUPPLY', '_update', 'mint', 'transferFrom']
+    """
+    return frozenset(name for match in _CODE_NAME.finditer(question) if (name := match[1] or match[2]))
 
 
 def file_names(question: str) -> list[str]:

@@ -323,7 +323,8 @@ def test_each_part_of_a_question_goes_to_what_can_answer_it(library):
         ),
         (
             "How much ETH was deposited into the beacon deposit contract in block 101?",
-            "words that were not understood, so that the figures do not heed them: deposited, beacon, deposit",
+            "words that were not understood, so that the figures do not heed them:"
+            " deposited, beacon, deposit",
         ),
     ],
 )

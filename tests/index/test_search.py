@@ -139,6 +139,13 @@ def test_a_passage_is_found_by_its_identifiers(library: Library, identifier: str
     assert hits[0].document.number == f"EIP-{NAMED}"
 
 
+@pytest.mark.parametrize("name", ["setFee()", "setFee"])
+def test_a_passage_is_found_by_a_name_that_it_declares(library: Library, name: str) -> None:
+    hits = library.search(f"Who may call {name} to change the base fee?", 1000)
+    assert {hit.document.number for hit in hits if hit.parts["named"]} == {f"EIP-{NAMED}"}
+    assert 0 < max(hit.parts["named"] for hit in hits) < Options().named
+
+
 def test_no_more_of_one_document_than_asked(library: Library) -> None:
     hits = everything(library, Options(per_document=2))
     counts = [sum(hit.document.uri == other.document.uri for other in hits) for hit in hits]
