@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from agent.pack import Section
 from agent.sentences import Sentence, Unit, split
-from index.words import query_terms
+from index.words import code_names, file_names, query_terms
 
 MOST_SENTENCES = 4
 
@@ -30,12 +30,15 @@ _LONG, _RUN = 700, 400
 _LEAD = 200
 """Characters of its lead that are embedded with a sentence."""
 
+_LICENCE = "SPDX-License-Identifier"
+"""What a file of code begins with, which answers nothing."""
+
 _CLOSEST = 3
 """Sentences whose closeness to the question is averaged."""
 
 _WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _SUBJECT, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 1.0, 0.3, 0.2
-"""Weights of a sentence's words, its headings', its cosine, section, sort and form, of its document being the
-one that is named by number, and of a fragment."""
+"""Weights of a sentence's words, its headings', its cosine, section, sort and form, of its place being
+named in the question, and of a fragment."""
 
 _WORTH = 0.75
 """A further sentence is taken when it scores at least this share of the best."""
@@ -165,7 +168,7 @@ class _Candidate:
     sentence: Sentence
     words: frozenset[str]
     around: frozenset[str]
-    number: frozenset[str]
+    named: bool
 
     @property
     def quote(self) -> Quote:
@@ -199,9 +202,18 @@ class _Question:
         self.total = sum(self.weights.values()) or 1.0
         named = frozenset(corpus.stems(" ".join(_NAMED.findall(question))))
         self.names = {stem: weight for stem, weight in self.weights.items() if stem in named}
+        self.declared, self.files = code_names(question), file_names(question)
         self.wants_number = bool(_NUMBER_WANTED.search(question))
         self.wants_name = bool(_NAME_WANTED.search(question))
         self.forms = [form for noun, form in _TYPES if noun.search(question)]
+
+    def of(self, section: Section, corpus: Corpus) -> bool:
+        """Whether the question names the section: its proposal, its file, or a name that it declares."""
+        number, file = section.document.number, section.document.path.rpartition("/")[2].lower()
+        if file in self.files or (number and self.names.keys() >= {*corpus.stems(number)}):
+            return True
+        found = (one.partition("(")[0] for passage in section.passages for one in passage.identifiers)
+        return not self.declared.isdisjoint(found)
 
     def formed(self, text: str) -> bool:
         """Whether a text holds what the answer is known to look like; true where that is not known."""
@@ -229,7 +241,7 @@ def extract(
     No quotes come back where nothing can be quoted; whether the support is enough is the caller's to decide.
     """
     asked = _Question(question, corpus, size)
-    candidates = _candidates(sections, corpus)
+    candidates = _candidates(sections, asked, corpus)
     best = max((section.score for section in sections), default=0.0) or 1.0
     lexical = {id(c): _lexical(c, asked, best) for c in candidates}
     candidates = sorted(candidates, key=lambda c: -lexical[id(c)])[:_EMBEDDED]
@@ -247,18 +259,18 @@ def extract(
     return Extraction(quotes, _support(asked, sections, quoted, corpus, closest))
 
 
-def _candidates(sections: Sequence[Section], corpus: Corpus) -> list[_Candidate]:
+def _candidates(sections: Sequence[Section], asked: _Question, corpus: Corpus) -> list[_Candidate]:
     found = []
     for section in sections:
         around = frozenset(corpus.stems(section.passages[0].context))
-        number = frozenset(corpus.stems(section.document.number or ""))
+        named = asked.of(section, corpus)
         text = section.text
         for sentence in _runs(text, split(text)):
             body = text[sentence.start : sentence.end]
-            if len(body) <= _LONG:
+            if len(body) <= _LONG and _LICENCE not in body:
                 lead = frozenset(corpus.stems(sentence.lead))
                 found.append(
-                    _Candidate(section, sentence, frozenset(corpus.stems(body)), around | lead, number)
+                    _Candidate(section, sentence, frozenset(corpus.stems(body)), around | lead, named)
                 )
     return found
 
@@ -293,7 +305,7 @@ def _lexical(candidate: _Candidate, asked: _Question, best: float) -> float:
         + _RANK * candidate.section.score / best
         + _SORT * _sort(candidate, asked)
         + _FORM * (bool(asked.forms) and asked.formed(candidate.text))
-        + _SUBJECT * (not candidate.number.isdisjoint(asked.names))
+        + _SUBJECT * candidate.named
         - _POOR * poor
     )
 

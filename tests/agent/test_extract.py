@@ -53,6 +53,15 @@ def test_a_number_is_preferred_when_a_number_is_asked_for(library, hit_of):
     assert best.text == "The block may hold some gas."
 
 
+@pytest.mark.parametrize("name", ["EIP-7001", "EIP-7002", "EIP-7003"])
+def test_what_is_asked_of_a_proposal_is_quoted_from_it(library, hit_of, name):
+    said = "A rule for withdrawals of validators by the owner of the credentials"
+    names = ("EIP-7001", "EIP-7002", "EIP-7003")
+    library.hits = [hit_of(f"{said}, as {' and '.join(names)} have it, is set.", one) for one in names]
+    (best,) = quotes(library, f"What does {name} set for withdrawals of validators?", most=1).quotes
+    assert best.section.document.number == name
+
+
 def test_short_rows_are_quoted_with_their_head(library, hit_of):
     table = "| name | cost |\n|---|---|\n| MCOPY | 27 |\n| MLOAD | 3 |"
     library.hits = [hit_of(f"Costs of opcodes:\n\n{table}\n\nNothing else is said of it here.")]
