@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from index.values import Document, Filters, Hit, Kind, Passage
+from index.words import terms
 from tests.agent.endpoint import Endpoint, Script
 
 NOTES = {
@@ -53,7 +53,7 @@ class MemoryLibrary:
         return sorted(scored, key=lambda hit: -hit.score)[:k]
 
     def stems(self, text: str) -> list[str]:
-        return [word.rstrip("s") for word in re.findall(r"\w+", text.lower())]
+        return [term.rstrip("s") for term in terms(text)]
 
     def frequencies(self, stems: Sequence[str]) -> list[int]:
         found = [set(self.stems(hit.passage.text)) for hit in self.hits]

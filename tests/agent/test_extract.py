@@ -55,10 +55,12 @@ def test_a_number_is_preferred_when_a_number_is_asked_for(library, hit_of):
 
 @pytest.mark.parametrize("name", ["EIP-7001", "EIP-7002", "EIP-7003"])
 def test_what_is_asked_of_a_proposal_is_quoted_from_it(library, hit_of, name):
-    said = "A rule for withdrawals of validators by the owner of the credentials"
-    names = ("EIP-7001", "EIP-7002", "EIP-7003")
-    library.hits = [hit_of(f"{said}, as {' and '.join(names)} have it, is set.", one) for one in names]
-    (best,) = quotes(library, f"What does {name} set for withdrawals of validators?", most=1).quotes
+    rules = {"EIP-7001": "each epoch", "EIP-7002": "on request", "EIP-7003": "never at once"}
+    library.hits = [
+        hit_of(f"Beside {' and '.join(rules)}, withdrawals of validators happen {rule}.", number)
+        for number, rule in rules.items()
+    ]
+    (best,) = quotes(library, f"What does {name} say of withdrawals of validators?", most=1).quotes
     assert best.section.document.number == name
 
 
