@@ -398,8 +398,8 @@ def test_what_was_said_in_an_outage_of_a_guild_is_answered(talking: Talking, gui
         guild.say(to_me("/budget 900"))
 
     talking.run(lambda: talking.ended() >= 5, outage)
-    said = [contents(guild, chat) for chat in (CHANNEL, THREAD, 1001)]
-    assert said == [["700", "800", "900"], ["801"], ["802"]]
+    assert sorted(contents(guild, CHANNEL)) == ["700", "800", "900"]
+    assert [contents(guild, chat) for chat in (THREAD, 1001)] == [["801"], ["802"]]
 
 
 def test_an_outage_that_lasts_through_restarts_is_made_good(talking: Talking, guild: Guild) -> None:
