@@ -117,6 +117,9 @@ _QUOTATION = re.compile(
     r"|(?<!\w)'([^'\n]+?)'(?!\w)|``([^`\n]+)''|‹([^‹›]+)›|〝([^〝〞]+)〞|＂([^＂]+)＂"
 )
 _ELLIPSIS = re.compile(r"\s*(?:\[\s*(?:…|\.\.\.)\s*\]|\(\s*(?:…|\.\.\.)\s*\)|…|\.\.\.)\s*")
+_RAISED = re.compile(r"(?<![\w-])[A-Za-z][\w-]*\d ?(?:\^|\*\*) ?\(?-?\d+\)?")
+"""A name that ends in digits, raised to a power: SHA-256**24 is not SHA-256."""
+
 _HIDDEN = re.compile(r"\d(?:<[^>]*>|[`~\\|]|\*(?!\*?\s?[\d(])|(?<=\d)\*\*(?=\d*\*))+\d")
 _BARE_CODE = re.compile(r"`(-?[\d.][^`\n]*|[A-Z]{3,4}-\d+)`")
 
@@ -135,6 +138,8 @@ def facts(sentence: str) -> tuple[Fact, ...]:
             written = match.group("code").strip() if pattern is _CODE else match.group().rstrip(".,;:!?*_")
             found.append(Fact("url" if "://" in written else "code", written, "".join(written.split())))
         text = pattern.sub(lambda match: " " * len(match.group()), text)
+    found += [Fact("name", match.group(), match.group()) for match in _RAISED.finditer(text)]
+    text = _RAISED.sub(lambda match: " " * len(match.group()), text)
     rest = list(text)
     for match in _NUMERIC.finditer(text):
         found += [] if _is_idle(match, text) else _read(match, text)
@@ -150,8 +155,14 @@ def numeric_facts(text: str) -> tuple[Fact, ...]:
 
 
 def quotations(sentence: str) -> list[str]:
-    """What stands in quotation marks of any sort."""
-    return [next(filter(None, match.groups())) for match in _QUOTATION.finditer(sentence)]
+    """What stands in quotation marks of any sort; all between the first and the last where they nest.
+
+    >>> quotations('It says "burned", not "paid".'), quotations('""a" of "b"; c"')
+    (['burned', 'paid'], ['a', 'b', '"a" of "b"; c'])
+    """
+    found = [next(filter(None, match.groups())) for match in _QUOTATION.finditer(sentence)]
+    nested = '""' in sentence or sentence.count('"') % 2
+    return [*found, *filter(str.strip, re.findall('"(.+)"', sentence))] if nested else found
 
 
 def hides_a_number(sentence: str) -> bool:

@@ -161,7 +161,8 @@ def _held_name(fact: Fact, source: Held) -> bool:
     if re.search(rf"(?<![\w-]){word}-?{digits}(?!\w|[.,]\d)", source.plain, re.IGNORECASE):
         return True
     bare = any(held.written == int(digits) and not held.unit for held in source.quantities)
-    return "-" in name and bare and _stands(word.lower(), source.lower)
+    other = re.search(rf"(?<![\w-]){word}-?\d", source.plain, re.IGNORECASE)
+    return "-" in name and bare and not other and _stands(word.lower(), source.lower)
 
 
 def _held_acronym(fact: Fact, source: Held) -> bool:

@@ -216,6 +216,30 @@ class Support:
     coverage: float
 
 
+_COUNTED = re.compile(r"(?<![\w.,])(\d[\d.,_]*)((?: [A-Za-z][\w'’-]*){3}| [A-Za-z]\w* \([^()\s]+\))")
+"""A figure with what it counts: three words, or one with its address or symbol."""
+
+
+def miscounted(text: str, found: Support) -> str | None:
+    """A figure that the spans give otherwise before the same words; None where there is none."""
+    ours, theirs = _counted(text), [_counted(span.text) for _, span in found.spans]
+    for words, figures in ours.items():
+        known = {figure: said for one in theirs for figure, said in one.get(words, {}).items()}
+        if known and (strange := figures.keys() - known.keys()):
+            wrong = min(strange)
+            return f"where it says {figures[wrong]}, the source says {known[min(known)]}"
+    return None
+
+
+def _counted(text: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """What is counted, each with its figures and how they are written."""
+    out: dict[tuple[str, ...], dict[str, str]] = {}
+    for match in _COUNTED.finditer(" ".join(plain(text).replace("`", "").split())):
+        words = tuple(word.lower().rstrip("s") for word in match[2].split())
+        out.setdefault(words, {})[re.sub("[,_]", "", match[1]).rstrip(".")] = match.group()
+    return out
+
+
 def displaced(text: str, content: Mapping[str, float], found: Support) -> str | None:
     """A value in a sentence that was put in the place of another, in words; None where there is none.
 

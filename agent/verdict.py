@@ -29,7 +29,19 @@ from agent.fold import is_foreign
 from agent.polarity import conflict
 from agent.present import one_line
 from agent.quantities import Quantity, unit_words
-from agent.support import ADDS, WHOLE, Corpus, Source, Span, Spelling, Support, Weights, displaced, support
+from agent.support import (
+    ADDS,
+    WHOLE,
+    Corpus,
+    Source,
+    Span,
+    Spelling,
+    Support,
+    Weights,
+    displaced,
+    miscounted,
+    support,
+)
 
 COVERED, SHARED, CLOSE = 0.6, 0.35, 0.5
 """Coverage that is enough by itself, coverage that is needed at all, and the cosine that then is."""
@@ -171,7 +183,7 @@ class Court:
         found = support(claim.content, claim.facts, sources)
         if found.missing or not found.spans:
             return _Trial(numbers, found, False)
-        if swapped := displaced(claim.text, claim.content, found):
+        if swapped := displaced(claim.text, claim.content, found) or miscounted(claim.text, found):
             return _Trial(numbers, found, False, swapped)
         said = ". ".join(span.text for _, span in found.spans)
         if not claim.foreign and (turned := conflict(claim.text, said)):

@@ -128,6 +128,10 @@ OTHER = [
     ("«cap»", "the bound"),
     ("1\u200b6", "6"),
     ("1<b>6</b>", "6"),
+    ("SHA-256**24", "SHA-256 of 24"),
+    ("SHA-256<sup>2</sup>", "SHA-256 of 2"),
+    ("cosmoshub-1", "1 or cosmoshub-4"),
+    ('""limit" of "all" blocks"', '"limit" or "all"'),
 ]
 
 
@@ -139,6 +143,18 @@ def test_one_fact_in_two_spellings_is_held(holds: Holds, said: str, source: str)
 @pytest.mark.parametrize(("said", "source"), OTHER)
 def test_another_fact_is_not_held(holds: Holds, said: str, source: str) -> None:
     assert not holds(f"The protocol limit is {said} here", f"The protocol limit is {source} here.\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        ("1 bytes of version, 1 byte of depth", "4 bytes of version, 1 byte of depth"),
+        ("1 PEPE (0x69825081), 1 WETH (0xc02aaa39)", "2 PEPE (0x69825081), 1 WETH (0xc02aaa39)"),
+    ],
+)
+def test_a_figure_belongs_to_what_it_counts(holds: Holds, said: str, source: str) -> None:
+    assert holds(f"The record of a key holds {source}", f"The record of a key holds {source}.\n")
+    assert not holds(f"The record of a key holds {said}", f"The record of a key holds {source}.\n")
 
 
 def test_the_designation_of_the_document_belongs_to_its_text(holds: Holds) -> None:
