@@ -141,7 +141,8 @@ def llmock() -> Iterator[Callable[..., str]]:
 
 def test_a_mock_of_others_is_not_believed_either(llmock, connect):
     questions = [f"question {number}" for number in range(50)]
-    plain = asyncio.run(ends(connect(llmock()), questions))
+    patient = connect(llmock(), stall_timeout=DEADLINE, deadline=DEADLINE + GRACE / 2)
+    plain = asyncio.run(ends(patient, questions))
     assert all(one.error is None and one.shown for one in plain)
     whole = {one.question: one.shown for one in plain}
     url = llmock(failing=0.2, truncate=0.15, disconnect=0.15, malformed=0.15, stall=0.1)
