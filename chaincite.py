@@ -17,8 +17,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from agent.commands import add_verify
-from agent.commands import commands as agent_commands
+from agent.surfaces.cli import add_verify
+from agent.surfaces.cli import commands as agent_commands
 from evals.commands import commands as eval_commands
 from index.errors import ChainciteError
 from index.settings import Settings

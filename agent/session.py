@@ -13,14 +13,13 @@ from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from agent import answers
-from agent.answers import Answer, Answers, Usage
-from agent.ask import ask, check, nearest
-from agent.events import Event, Final, Step, final
-from agent.followup import resolve
-from agent.ledger import Ledger
-from agent.memory import Memory, Turn
+from agent.answerers.quoted import ask, check, nearest
+from agent.answers.events import Event, Final, Step, final
+from agent.answers.values import NOT_IN_LIBRARY, Answer, Answers, Usage, identify
+from agent.memory.conversations import Memory, Turn
+from agent.memory.followup import resolve
 from agent.models import Models
+from agent.records.ledger import Ledger
 from index.errors import BudgetError, LibraryError, ModelError
 from index.settings import Settings
 from index.values import Filters
@@ -28,7 +27,7 @@ from index.values import Filters
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
-    from agent.research import Found
+    from agent.answerers.written import Found
     from index.library import Library
 
 _QUOTED = "the library is quoted instead"
@@ -162,7 +161,7 @@ class Session:
         if not self.turns:
             return asked.question
         if models is not None:
-            from agent.research import reworded
+            from agent.answerers.written import reworded
 
             found = await reworded(asked.question, self.turns, models, self._settings, asked.budget)
             if found is not None:
@@ -202,7 +201,7 @@ class Session:
             return None
         return before and replace(
             before,
-            id=answers.identify(asked.at, asked.question, before.text, before.citations),
+            id=identify(asked.at, asked.question, before.text, before.citations),
             question=asked.question,
             asked_at=asked.at,
             read_as=resolved if resolved != asked.question else None,
@@ -223,7 +222,7 @@ class Session:
 
         if models is None:
             return await self._quoted(replace(asked, tell=tell), resolved, ()), True
-        from agent.research import Research
+        from agent.answerers.written import Research
 
         research = Research(self._library, self._settings, models, tell)
         try:
@@ -253,7 +252,7 @@ class Session:
         answer = replace(answer, notes=notes + answer.notes + _as_of(asked.filters), usage=usage)
         if resolved == asked.question:
             return answer
-        named = answers.identify(answer.asked_at, asked.question, answer.text, answer.citations)
+        named = identify(answer.asked_at, asked.question, answer.text, answer.citations)
         return replace(answer, id=named, question=asked.question, read_as=resolved)
 
     def _told(
@@ -262,12 +261,12 @@ class Session:
         """The answer that a model gave, as far as it is grounded."""
         grounding, allowance = found.grounding, models.allowance
         refused = not grounding.sentences
-        text = answers.NOT_IN_LIBRARY if refused else grounding.text
+        text = NOT_IN_LIBRARY if refused else grounding.text
         removed = tuple(fault.sentence for fault in grounding.faults)
         were = "sentence was" if len(removed) == 1 else "sentences were"
         gone = f"{len(removed)} {were} removed: not in the sources"
         return Answer(
-            id=answers.identify(asked.at, asked.question, text, grounding.citations),
+            id=identify(asked.at, asked.question, text, grounding.citations),
             question=asked.question,
             asked_at=asked.at,
             text=text,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent.present import console
+from agent.surfaces.terminal import console
 from index.errors import SettingsError
 from index.settings import Settings
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.budget import count_tokens
+from agent.requests.budget import count_tokens
 from evals.datasets import UNANSWERABLE, Question, plain
 from evals.results import Answered, Ranked, Result
 

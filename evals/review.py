@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.present import clean, one_line
+from agent.text.render import clean, one_line
 from evals.datasets import Question
 from evals.judgments import Judgment, Unjudged, merged, read, share_judged, unjudged, write
 from evals.runs import Run

@@ -30,7 +30,7 @@ from index.settings import Settings
 from index.values import Document, Filters, Hit
 
 if TYPE_CHECKING:
-    from agent.answers import Answer
+    from agent.answers.values import Answer
 
 DEPTH = 100
 """Passages retrieved for a question, where nothing else is asked for and the library has as many."""
@@ -213,10 +213,10 @@ class _Asking:
         """By the plan's chat model, in a conversation of its own that leaves no trace but in the ledger."""
         plan = self._plan
         if plan.model is None:
-            from agent.ask import ask
+            from agent.answerers.quoted import ask
 
             return ask(self._library, question, plan.budget)
-        from agent.events import final
+        from agent.answers.events import final
         from agent.session import Session
 
         session = Session(self._library, _settings(plan), user="eval", keep=False)
@@ -237,9 +237,9 @@ def _settings(plan: Plan) -> Settings:
 
 def _packed(question: str, hits: Sequence[Hit], budget: int) -> tuple[tuple[str, ...], ...]:
     """The sections of the evidence for an answer within a budget; none where the question alone fills it."""
-    from agent.ask import CANDIDATES
-    from agent.budget import Budget
-    from agent.pack import pack
+    from agent.answerers.quoted import CANDIDATES
+    from agent.requests.budget import Budget
+    from agent.requests.pack import pack
     from index.errors import BudgetError
 
     try:

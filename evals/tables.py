@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.present import console, one_line
+from agent.surfaces.terminal import console
+from agent.text.render import one_line
 from evals.compare import Change, Comparison, moved
 from evals.datasets import Question
 from evals.runs import Run

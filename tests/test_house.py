@@ -19,6 +19,11 @@ from index.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {"index": 0, "prompts": 1, "ingest": 2, "agent": 2, "evals": 3, "chaincite": 4}
+ROOMS = {
+    "text": 1, "memory": 1, "records": 1, "answers": 2, "requests": 3, "models": 4, "onchain": 4,
+    "grounding": 5, "answerers": 6, "session": 7, "surfaces": 8,
+}  # fmt: skip
+"""The floors of `agent`: a room imports those below it, for the type checker too."""
 MODULES = sorted(
     [
         ROOT / "chaincite.py",
@@ -59,6 +64,16 @@ def test_imports_point_one_way(file: Path) -> None:
         there = imported.partition(".")[0]
         if there in FLOORS and there != here:
             assert FLOORS[there] < FLOORS[here], f"{name_of(file)} imports {imported}"
+
+
+@pytest.mark.parametrize("file", [f for f in MODULES if name_of(f).startswith("agent.")], ids=name_of)
+def test_the_rooms_of_the_agent_import_downwards(file: Path) -> None:
+    room = name_of(file).split(".")[1]
+    for imported in imports_of(ast.parse(file.read_text(encoding="utf-8"))):
+        top, _, rest = imported.partition(".")
+        there = rest.partition(".")[0]
+        if top == "agent" and there and there != room:
+            assert ROOMS[there] < ROOMS[room], f"{name_of(file)} imports {imported}"
 
 
 def test_there_is_no_import_cycle() -> None:

@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import agent.models.prices as prices
-from agent import privacy
-from agent.budget import EncodingName
-from agent.ledger import Ledger
 from agent.models.allowance import Allowance
+from agent.records import privacy
+from agent.records.ledger import Ledger
+from agent.requests.budget import EncodingName
 from index.settings import Settings
 
 if TYPE_CHECKING:

@@ -37,12 +37,12 @@ from tenacity import (
 
 import agent.models.faults as faults
 import agent.models.prices as prices
-from agent.ledger import Call, Ledger
 from agent.models.allowance import Allowance
 from agent.models.line import NO_KEY, line, url_of
 from agent.models.tally import Tally
 from agent.models.wire import Completions
-from agent.privacy import Transcript, mask
+from agent.records.ledger import Call, Ledger
+from agent.records.privacy import Transcript, mask
 from index.errors import BudgetError, Interrupted, ModelError, Unavailable
 from index.settings import Settings
 

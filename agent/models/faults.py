@@ -15,7 +15,7 @@ import httpx2
 import openai
 from langchain_core.exceptions import ContextOverflowError
 
-from agent.privacy import mask
+from agent.records.privacy import mask
 from index.errors import ModelError, Unavailable
 
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, RecursionError)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
 
-from agent.budget import EncodingName
+from agent.requests.budget import EncodingName
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import agent.models.prices as prices
-from agent.budget import count_tokens
+from agent.requests.budget import count_tokens
 
 if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk

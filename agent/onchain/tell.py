@@ -11,7 +11,7 @@ from typing import Any
 from agent.onchain import compose
 from agent.onchain.asked import Asked, Condition, Measure
 from agent.onchain.rows import Row, amount, mean, of_token, row_told, token, unit_of
-from agent.sql import Result
+from agent.onchain.sandbox import Result
 
 Run = Callable[[str], Result]
 """Runs one query of ours."""

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.draft import pieces
-from agent.ground import Grounder, Grounding
-from agent.pack import Section
-from agent.sentences import split
+from agent.answers.packing import Section
+from agent.grounding.claims import pieces
+from agent.grounding.pipeline import Grounder, Grounding
+from agent.text.sentences import split
 from index.library import Library
 
 CASES = 200

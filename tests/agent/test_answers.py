@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import answers
-from agent.answers import Answer, Answers, Citation, Usage, from_json, to_json
-from agent.ask import ask
-from agent.pack import PackedItem, PackingReport
-from agent.present import citation_line, clean, link, place, to_markdown
+from agent.answerers.quoted import ask
+from agent.answers.markdown import to_markdown
+from agent.answers.packing import PackedItem, PackingReport
+from agent.answers.place import citation_line, link, place
+from agent.answers.values import Answer, Answers, Citation, Sentence, Usage, from_json, identify, to_json
+from agent.text.render import clean
 from index.errors import BudgetError, LibraryError, SettingsError, SourceError
 from index.values import Filters, Kind, SourceRef
 
@@ -49,7 +50,7 @@ SOURCES = st.builds(
 ANSWERS = st.builds(
     Answer,
     id=TEXT, question=TEXT, asked_at=WHEN, text=TEXT,
-    sentences=st.lists(st.builds(answers.Sentence, TEXT, st.just((1,))), max_size=2).map(tuple),
+    sentences=st.lists(st.builds(Sentence, TEXT, st.just((1,))), max_size=2).map(tuple),
     refused=st.booleans(), removed=st.lists(TEXT, max_size=2).map(tuple),
     citations=st.lists(st.builds(Citation, COUNT, SOURCES, TEXT, COUNT, COUNT), max_size=2).map(tuple),
     nearest=st.lists(SOURCES, max_size=2).map(tuple),
@@ -121,7 +122,7 @@ def stored(tmp_path, library):
     found = []
     for at in range(3):
         asked_at = datetime(2026, 5, 1, 12, 0, at, tzinfo=UTC)
-        name = answers.identify(asked_at, first.question, first.text, first.citations)
+        name = identify(asked_at, first.question, first.text, first.citations)
         found.append(replace(first, id=name, asked_at=asked_at))
         store.save(found[-1])
     return store, found
@@ -221,7 +222,7 @@ def test_clean_text_has_no_escapes_and_no_controls(text):
 
 def test_markdown_of_an_answer_cannot_be_led_astray_by_its_source(library):
     answer = ask(library, "How much gas may a block hold?", 400)
-    evil = replace(answer, sentences=(answers.Sentence("a [x](http://e) <b> `c`\n# d", (1,)),))
+    evil = replace(answer, sentences=(Sentence("a [x](http://e) <b> `c`\n# d", (1,)),))
     text = to_markdown(evil)
     assert "[x](http" not in text
     assert "<b>" not in text
@@ -232,5 +233,5 @@ def test_markdown_of_an_answer_cannot_be_led_astray_by_its_source(library):
 
 def test_ids_sort_by_time():
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    ids = [answers.identify(start + timedelta(seconds=at * 7919), "q", "t", ()) for at in range(50)]
+    ids = [identify(start + timedelta(seconds=at * 7919), "q", "t", ()) for at in range(50)]
     assert ids == sorted(ids)

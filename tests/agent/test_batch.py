@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.answers import Answer
-from agent.ask import ask
-from agent.batch import AnswersFile, Asked, asked, read_questions, run
+from agent.answerers.quoted import ask
+from agent.answers.values import Answer
+from agent.surfaces.cli.batch import AnswersFile, Asked, asked, read_questions, run
 from index.errors import BudgetError, SourceError
 
 QUESTIONS = [

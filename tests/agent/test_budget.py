@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.budget import Budget, count_tokens
+from agent.requests.budget import Budget, count_tokens
 from index.errors import BudgetError
 
 

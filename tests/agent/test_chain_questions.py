@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.answers import NOT_IN_LIBRARY, Answer, Sentence
-from agent.ask import ask
-from agent.onchain.answer import answered, completed
-from agent.sql import SCHEME, rereading
-from agent.verify import verify
+from agent.answerers.chain import answered, completed
+from agent.answerers.quoted import ask
+from agent.answers.values import NOT_IN_LIBRARY, Answer, Sentence
+from agent.answers.verify import verify
+from agent.onchain.sandbox import SCHEME, rereading
 from index.errors import SourceError
 from index.library import Library
 from index.values import Filters, Kind, Reading, SourceRef

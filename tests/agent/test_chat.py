@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent.ask import ask
-from agent.chat.screen import MARK, PROVISIONAL, watch
-from agent.chat.words import WORDS, changed_filters, filter_words
-from agent.events import Draft, Event, Final, Step, Withdrawn
+from agent.answerers.quoted import ask
+from agent.answers.events import Draft, Event, Final, Step, Withdrawn
+from agent.surfaces.chat.screen import MARK, PROVISIONAL, watch
+from agent.surfaces.chat.words import WORDS, changed_filters, filter_words
 from index.errors import SettingsError
 from index.values import Filters, Hit, Kind
 from tests.agent.conftest import NOTES, MemoryLibrary, make_document, make_passages

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 
-from agent.budget import count_tokens, count_tools
-from agent.compress import CUT, compress, excerpt
-from agent.context import Terms, compose, fitted
-from agent.evidence import Evidence
-from agent.sentences import split
+from agent.requests.budget import count_tokens, count_tools
+from agent.requests.compress import CUT, compress, excerpt
+from agent.requests.context import Terms, compose, fitted
+from agent.requests.evidence import Evidence
+from agent.text.sentences import split
 from index.errors import BudgetError
 from prompts import load
 

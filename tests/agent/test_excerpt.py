@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent.answers import Citation
-from agent.excerpt import Excerpt, at_address, in_context
-from agent.present import link, show_excerpt
+from agent.answers.excerpt import Excerpt, at_address, in_context
+from agent.answers.place import link
+from agent.answers.values import Citation
+from agent.surfaces.terminal import show_excerpt
 from index.errors import LibraryError
 from index.values import SourceRef
 from tests.agent.conftest import make_document, make_passages

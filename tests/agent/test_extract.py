@@ -2,10 +2,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.ask import ask
-from agent.budget import Budget, count_tokens
-from agent.extract import MOST_SENTENCES, extract
-from agent.pack import pack
+from agent.answerers.extract import MOST_SENTENCES, extract
+from agent.answerers.quoted import ask
+from agent.requests.budget import Budget, count_tokens
+from agent.requests.pack import pack
 from index.errors import BudgetError
 
 WORDS = st.lists(

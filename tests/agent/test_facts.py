@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.ground import Grounder
-from agent.pack import Section
+from agent.answers.packing import Section
+from agent.grounding.pipeline import Grounder
 from index.values import Hit
 from tests.agent.conftest import MemoryLibrary
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.ledger import Ledger
 from agent.models import Models
+from agent.records.ledger import Ledger
 from index.errors import Interrupted, ModelError
 from index.settings import Settings
 from tests.agent.endpoint import Endpoint, Reply, Request, broken, say, status

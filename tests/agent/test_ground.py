@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from agent.ground import Grounder, Grounding
-from agent.pack import Section
+from agent.answers.packing import Section
+from agent.grounding.pipeline import Grounder, Grounding
 from index.values import Hit
 from tests.agent.conftest import MemoryLibrary
 

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from agent.commands import usage
-from agent.daily import Daily
-from agent.ledger import Call, Ledger
 from agent.models import Models
-from agent.privacy import Transcript, hide, mask, redact
+from agent.records.daily import Daily
+from agent.records.ledger import Call, Ledger
+from agent.records.privacy import Transcript, hide, mask, redact
+from agent.surfaces.cli import usage
 from index.errors import ModelError, SettingsError
 from index.settings import Settings
 from tests.agent.endpoint import broken, say, status

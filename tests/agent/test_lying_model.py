@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.answers import Answer
-from agent.events import final
-from agent.sentences import split
+from agent.answers.events import final
+from agent.answers.values import Answer
 from agent.session import Session
+from agent.text.sentences import split
 from index.library import Library
 from index.settings import Settings
 from tests.agent.endpoint import Reply, Request, say

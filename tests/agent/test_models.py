@@ -19,10 +19,10 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import SecretStr
 
-from agent.budget import count_tokens
-from agent.ledger import Ledger
 from agent.models import Models, faults, prices
 from agent.models.gate import MINUTE, Gate
+from agent.records.ledger import Ledger
+from agent.requests.budget import count_tokens
 from index.errors import BudgetError, Interrupted, ModelError, SettingsError, Unavailable
 from index.settings import Settings
 from tests.agent.endpoint import FAULTS, Call, Endpoint, Reply, broken, call, calls, say, status

@@ -1,8 +1,8 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.budget import Budget, count_tokens
-from agent.pack import pack
+from agent.requests.budget import Budget, count_tokens
+from agent.requests.pack import pack
 
 WORDS = st.text(alphabet=st.sampled_from("ab1é中 \n\t`|0x🧪"), min_size=1, max_size=400)
 

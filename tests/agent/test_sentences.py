@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sentences import split
+from agent.text.sentences import split
 
 
 def texts(passage):

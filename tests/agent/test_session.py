@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.answers import NOT_IN_LIBRARY, Answer, Answers, from_json, to_json
-from agent.events import Draft, Event, Final, Step, Withdrawn, final
+from agent.answers.events import Draft, Event, Final, Step, Withdrawn, final
+from agent.answers.values import NOT_IN_LIBRARY, Answer, Answers, from_json, to_json
 from agent.session import Session
 from index.errors import BudgetError, SettingsError
 from index.library import Library

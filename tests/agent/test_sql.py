@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import sql
-from agent.context import Evidence
-from agent.sql import Limits, query
-from agent.sqlworker import Refused, checked
-from agent.tools import Desk, tools
+from agent.answerers.tools import Desk, tools
+from agent.onchain import sandbox
+from agent.onchain.sandbox import Limits, query
+from agent.onchain.sandbox_worker import Refused, checked
+from agent.requests.context import Evidence
 from index.errors import SettingsError, SourceError
 from index.library import Library
 from index.values import Filters, Kind, Reading, SourceRef
@@ -224,7 +224,7 @@ def test_a_result_is_a_source_that_can_be_verified(library):
     def elsewhere(source: SourceRef) -> Reading:
         raise SourceError(source.uri)
 
-    reread = sql.rereading(lambda: library, elsewhere)
+    reread = sandbox.rereading(lambda: library, elsewhere)
     again = reread(source)
     assert (again.text, again.document.sha256) == (hit.passage.text, source.sha256)
     with pytest.raises(SourceError, match="cannot be asked again"):
@@ -235,7 +235,7 @@ def test_a_result_is_a_source_that_can_be_verified(library):
 
 def test_rows_lead_to_their_passages(library):
     found = query(library, "SELECT * FROM token_transfers WHERE block_number = 102 AND log_index = 5")
-    [hit] = sql.row_hits(library, found)
+    [hit] = sandbox.row_hits(library, found)
     assert hit.passage.heading[-1] == "log 5"
     assert f"0x{102 * 1000 + 2:064x}" in hit.passage.text
     assert str(6 * 1_234_567 * 102) in hit.passage.text

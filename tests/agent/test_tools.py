@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.context import Evidence
-from agent.tools import MOST_FOUND, MOST_LISTED, Desk, narrowed, tools
+from agent.answerers.tools import MOST_FOUND, MOST_LISTED, Desk, narrowed, tools
+from agent.requests.context import Evidence
 from index.errors import SettingsError
 from index.library import Library
 from index.values import Filters, Kind

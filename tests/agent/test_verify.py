@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.ask import ask
-from agent.verify import verify
+from agent.answerers.quoted import ask
+from agent.answers.verify import verify
 from index.errors import Gone, Reorged, SourceError, Unreachable
 from index.values import Reading
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.budget import count_tokens
+from agent.requests.budget import count_tokens
 from evals.datasets import Question, Span
 from evals.measures import Scores, answer_scores, headline, ranking, refusals, score, summaries, within
 from evals.results import Answered, Ranked, Result

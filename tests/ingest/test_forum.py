@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.excerpt import at_address
-from agent.present import link, place
+from agent.answers.excerpt import at_address
+from agent.answers.place import link, place
 from index.errors import Gone, LibraryError, SourceError, Unreachable
 from index.library import Library
 from index.values import Document, Kind, SourceRef

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.present import citation_line, link
+from agent.answers.place import citation_line, link
 from index import doctor
 from index.errors import Gone, SourceError, Unreachable
 from index.library import Library

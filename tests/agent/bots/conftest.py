@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.agent.surfaces.bots.telegram_double import BotApi
 
-from agent.bots.channel import Button, File, Incoming
-from agent.bots.desk import Desk
-from agent.bots.inbox import Inbox
-from agent.bots.markup import Plain, TelegramHtml
-from agent.bots.messages import Format, Part
-from agent.bots.store import Store
-from agent.bots.surface import Surface
 from agent.session import Session
+from agent.surfaces.bots.channel import Button, File, Incoming
+from agent.surfaces.bots.desk import Desk
+from agent.surfaces.bots.inbox import Inbox
+from agent.surfaces.bots.markup import Plain, TelegramHtml
+from agent.surfaces.bots.messages import Format, Part
+from agent.surfaces.bots.store import Store
+from agent.surfaces.bots.surface import Surface
 from index.errors import DeliveryError, Vanished
 from index.library import Library
 from index.settings import Settings
 from index.values import Reading, SourceRef
 from ingest.fetch import Fetcher
 from ingest.jobs import reread
-from tests.agent.bots.telegram_double import BotApi
 
 
 class Memory:

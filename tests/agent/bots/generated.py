@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 from hypothesis import strategies as st
 
-from agent.answers import Answer, Citation, Sentence, Usage
-from agent.pack import PackingReport
+from agent.answers.packing import PackingReport
+from agent.answers.values import Answer, Citation, Sentence, Usage
 from index.values import Document, Filters, Kind, Passage, SourceRef
 
 WORDS = st.one_of(

@@ -17,13 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.agent.surfaces.bots.conftest import Bot
+from tests.agent.surfaces.bots.discord_double import (
+    CHANNEL,
+    ME,
+    ROLE,
+    THREAD,
+    TOKEN,
+    Guild,
+    Sent,
+    refused,
+    wait_for,
+)
 
-from agent.bots.desk import Desk
-from agent.bots.discord import Discord
-from agent.bots.inbox import Inbox
+from agent.surfaces.bots.desk import Desk
+from agent.surfaces.bots.discord import Discord
+from agent.surfaces.bots.inbox import Inbox
 from index.errors import LibraryError, SettingsError
-from tests.agent.bots.conftest import Bot
-from tests.agent.bots.discord_double import CHANNEL, ME, ROLE, THREAD, TOKEN, Guild, Sent, refused, wait_for
 from tests.conftest import ROOT
 
 QUESTION = "How does the base fee change when a block is full?"

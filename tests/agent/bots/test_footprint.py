@@ -9,9 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
-from tests.agent.bots.discord_double import CHANNEL, THREAD, Guild
-from tests.agent.bots.test_discord import QUESTION, running, to_me
+from tests.agent.surfaces.bots.discord_double import CHANNEL, THREAD, Guild
+from tests.agent.surfaces.bots.test_discord import QUESTION, running, to_me
 
 MESSAGES = int(os.environ.get("CHAINCITE_TEST_MESSAGES", "300"))
 """Messages in all; the memory is read after the first of ten shares, the fifth, and the last."""

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.agent.surfaces.bots.conftest import Bot
+from tests.agent.surfaces.bots.generated import answer_of
 
-from agent.bots import render
-from agent.bots.channel import Incoming, Reply
-from agent.bots.inbox import Inbox
-from agent.bots.markup import Plain
-from agent.bots.messages import Part, plain
-from agent.bots.store import Store
+from agent.surfaces.bots import render
+from agent.surfaces.bots.channel import Incoming, Reply
+from agent.surfaces.bots.inbox import Inbox
+from agent.surfaces.bots.markup import Plain
+from agent.surfaces.bots.messages import Part, plain
+from agent.surfaces.bots.store import Store
 from index.errors import Delayed, DeliveryError, LibraryError, Misread, Vanished
 from index.library import Library
-from tests.agent.bots.conftest import Bot
-from tests.agent.bots.generated import answer_of
 
 QUESTION = "How does the base fee change when a block is full?"
 

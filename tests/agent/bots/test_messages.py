@@ -8,13 +8,24 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.agent.surfaces.bots.generated import ANSWERS, TEXTS, answer_of, discord_reading
+from tests.agent.surfaces.bots.telegram_double import faults_of
 
-from agent.answers import Answer
-from agent.bots import render
-from agent.bots.markup import DiscordMarkdown, Plain, TelegramHtml
-from agent.bots.messages import Block, Format, Part, Span, Text, harmless, plain, reading, split, units
-from tests.agent.bots.generated import ANSWERS, TEXTS, answer_of, discord_reading
-from tests.agent.bots.telegram_double import faults_of
+from agent.answers.values import Answer
+from agent.surfaces.bots import render
+from agent.surfaces.bots.markup import DiscordMarkdown, Plain, TelegramHtml
+from agent.surfaces.bots.messages import (
+    Block,
+    Format,
+    Part,
+    Span,
+    Text,
+    harmless,
+    plain,
+    reading,
+    split,
+    units,
+)
 
 HOW_MANY = int(os.environ.get("CHAINCITE_TEST_ANSWERS", "100"))
 FORMATS: list[type[TelegramHtml] | type[DiscordMarkdown]] = [TelegramHtml, DiscordMarkdown]

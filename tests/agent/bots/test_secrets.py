@@ -12,16 +12,16 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
+from tests.agent.surfaces.bots.conftest import Bot
+from tests.agent.surfaces.bots.generated import answer_of
 
-from agent.bots import render
-from agent.bots.channel import Reply
-from agent.bots.markup import DiscordMarkdown, Plain, TelegramHtml
-from agent.bots.messages import split
-from agent.bots.service import JsonLines
-from agent.privacy import hide
+from agent.records.privacy import hide
+from agent.surfaces.bots import render
+from agent.surfaces.bots.channel import Reply
+from agent.surfaces.bots.markup import DiscordMarkdown, Plain, TelegramHtml
+from agent.surfaces.bots.messages import split
+from agent.surfaces.bots.service import JsonLines
 from index.settings import Settings
-from tests.agent.bots.conftest import Bot
-from tests.agent.bots.generated import answer_of
 
 REPLIES = int(os.environ.get("CHAINCITE_TEST_REPLIES", "100"))
 

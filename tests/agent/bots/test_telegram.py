@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.agent.surfaces.bots.conftest import Bot
+from tests.agent.surfaces.bots.telegram_double import TOKEN, BotApi, forbidden, moved_to, wait_for
 
-from agent.bots import webhook
-from agent.bots.desk import Desk
-from agent.bots.inbox import Inbox
-from agent.bots.telegram import Telegram
+from agent.surfaces.bots import webhook
+from agent.surfaces.bots.desk import Desk
+from agent.surfaces.bots.inbox import Inbox
+from agent.surfaces.bots.telegram import Telegram
 from index.errors import SettingsError
-from tests.agent.bots.conftest import Bot
-from tests.agent.bots.telegram_double import TOKEN, BotApi, forbidden, moved_to, wait_for
 from tests.conftest import ROOT
 
 QUESTION = "How does the base fee change when a block is full?"

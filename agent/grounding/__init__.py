@@ -1,0 +1,1 @@
+"""Holds a draft against the evidence: claims, facts, alignment, entailment, repair."""

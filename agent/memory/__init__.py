@@ -1,0 +1,1 @@
+"""Conversations: what was asked and answered, and how a follow-up is read."""

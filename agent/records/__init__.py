@@ -1,0 +1,1 @@
+"""What is kept of the use of chat models: ledger, logs, masking of secrets."""

@@ -1,0 +1,1 @@
+"""What a chat model is sent: budget, packing, evidence, conversation, composition."""

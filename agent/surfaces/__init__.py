@@ -1,0 +1,1 @@
+"""Where people meet an answer: the command line, the chat, the bots."""

@@ -1,0 +1,1 @@
+"""The one analysis of text: normalisation, sentences, quantities, plain rendering."""
