@@ -40,10 +40,17 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of an answer, and the numbers of the citations that it rests on."""
+    """A sentence of an answer, and the numbers of the citations that it rests on.
+
+    verified_by: `verbatim` where it is the source's own, `computed` from the cited rows or the catalogue, else
+    the judge that confirmed it; None where its facts hold and nobody has judged its meaning.
+    beside: the source's own sentence, where it is shown beside one that is not verified.
+    """
 
     text: str
     citations: tuple[int, ...]
+    verified_by: str | None = None
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,27 @@ class Age(NamedTuple):
 
     published: tuple[date, date] | None
     retrieved: tuple[date, date] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an answerer gives: an answer without the question, the time and the library that it belongs to.
+
+    text: as it is shown, with its marks; refused: nothing was answered, and `text` says which end that is.
+    """
+
+    text: str
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    packing: PackingReport
+    answered_by: str
+    refused: bool = False
+    removed: tuple[str, ...] = ()
+    nearest: tuple[SourceRef, ...] = ()
+    notes: tuple[str, ...] = ()
+    usage: Usage = Usage(0, 0, 0.0)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
