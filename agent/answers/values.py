@@ -42,8 +42,8 @@ class Citation:
 class Sentence:
     """A sentence of an answer, and the numbers of the citations that it rests on.
 
-    verified_by: `verbatim` where it is the source's own, `computed` from the cited rows or the catalogue, else
-    the judge that confirmed it; None where its facts hold and nobody has judged its meaning.
+    verified_by: `verbatim` where it is the source's own, `computed` from the cited rows or the catalogue,
+    else the judge that confirmed it; None where its facts hold and nobody has judged its meaning.
     beside: the source's own sentence, where it is shown beside one that is not verified.
     """
 
