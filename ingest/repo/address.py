@@ -12,7 +12,7 @@ from index.errors import SourceError
 HEAD = "HEAD"
 
 _SCP = re.compile(r"(?:([\w.-]+)@)?([\w.-]+):(?!//|:)([^\s:]+)")
-_LOCATION = re.compile(r"git\+(.+)@([^@#]+)(?:#(.*))?", re.DOTALL)
+_LOCATION = re.compile(r"git\+((?:file|https?|ssh)://.+)@([^@#]+)(?:#(.*))?", re.DOTALL)
 _REF = re.compile(r"(?!-|.*\.\.|.*//)[^\s\x00-\x1f\x7f~^:?*\[\\@]+")
 _ALLOWED = "give an https or ssh address, or the path of a local repository"
 

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from index.errors import SourceError
 from ingest.fetch import Fetcher
 from ingest.repo.address import Address, web_page
-from ingest.repo.git import Entry, Git, transport
+from ingest.repo.git import Entry, Git, Transport, transport
+from ingest.repo.local import linked
 from ingest.sources import Limits
 
 _TIP = "refs/chaincite/tip"
@@ -26,15 +27,15 @@ _TIP = "refs/chaincite/tip"
 class Checkout:
     """A commit.
 
-    remote: the configuration that reaches its origin, None where all its objects are here; here: the objects
-    that were downloaded so far.
+    way: what reaches its origin, None where all its objects are here; here: the objects that were downloaded
+    so far.
     """
 
     address: Address
     commit: str
     git: Git
     limits: Limits
-    remote: dict[str, str] | None = None
+    way: Transport | None = None
     here: set[str] = field(default_factory=set)
 
     def entries(self, path: str | None = None) -> Iterator[Entry]:
@@ -58,14 +59,14 @@ class Checkout:
 
     def fetch(self, oids: Iterable[str]) -> None:
         """Downloads objects, all at once, as git itself does for those that a partial clone lacks."""
-        missing = [] if self.remote is None else [oid for oid in oids if oid not in self.here]
-        if self.remote is None or not missing:
+        missing = [] if self.way is None else [oid for oid in oids if oid not in self.here]
+        if self.way is None or not missing:
             return
         self.here.update(missing)
         self.git.download(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
             "--filter=blob:none", "--stdin", "origin",
-            config={**self.remote, "fetch.negotiationAlgorithm": "noop"},
+            way=self.way,
             given="".join(f"{oid}\n" for oid in missing).encode(),
         )  # fmt: skip
 
@@ -77,33 +78,32 @@ def opened(address: Address, fetcher: Fetcher, limits: Limits, depth: int = 1) -
     Raises SourceError for a repository that is not there, not allowed, too large, or has no such ref;
     Unreachable when the network failed.
     """
-    if address.folder is not None:
-        yield _local(address, address.folder, limits)
-        return
+    with tempfile.TemporaryDirectory(prefix="chaincite-") as folder:
+        if address.folder is not None:
+            yield _local(address, address.folder, Path(folder), limits)
+        else:
+            yield _remote(address, fetcher, Git(Path(folder), limits), limits, depth)
+
+
+def _remote(address: Address, fetcher: Fetcher, git: Git, limits: Limits, depth: int) -> Checkout:
     parts = urlsplit(address.origin)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 22)
-    remote = transport(address.origin, fetcher.addresses(parts.hostname or "", port))
-    with tempfile.TemporaryDirectory(prefix="chaincite-") as folder:
-        git = Git(Path(folder), limits)
-        git.run("init", "--quiet", "--bare", "--template=", folder)
-        git.run("config", "remote.origin.url", address.origin)
-        git.run("config", "remote.origin.promisor", "true")
-        git.download(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-            f"--depth={depth}", "--filter=blob:none", "origin", f"{address.ref}:{_TIP}",
-            config=remote,
-        )  # fmt: skip
-        yield Checkout(address, git.commit(_TIP), git, limits, remote)
+    way = transport(address.origin, fetcher.addresses(parts.hostname or "", port))
+    git.run("init", "--quiet", "--bare", "--template=", str(git.folder))
+    git.run("config", "remote.origin.url", address.origin)
+    git.run("config", "remote.origin.promisor", "true")
+    git.download(
+        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+        f"--depth={depth}", "--filter=blob:none", "origin", f"{address.ref}:{_TIP}",
+        way=way,
+    )  # fmt: skip
+    return Checkout(address, git.commit(_TIP), git, limits, way)
 
 
-def _local(address: Address, folder: Path, limits: Limits) -> Checkout:
+def _local(address: Address, folder: Path, here: Path, limits: Limits) -> Checkout:
     """A local repository; where its origin shows files on the web, these addresses are the ones cited."""
-    git = Git.discovered(folder, limits)
+    git, origin = linked(folder, here, limits)
     commit = git.commit(address.ref)
-    try:
-        page = web_page(git.run("config", "--get", "remote.origin.url").decode().strip())
-    except SourceError:
-        page = None
-    if page is not None:
+    if (page := web_page(origin)) is not None:
         address = replace(address, page=page[0], name=page[1])
     return Checkout(address, commit, git, limits)

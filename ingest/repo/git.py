@@ -1,8 +1,9 @@
 """The `git` program, kept on a short leash.
 
-Nothing of a repository runs: no hooks, filters, submodules or LFS, and no work tree is ever written. Nothing
-is asked of a person: git's own credential helpers answer, or the fetch fails. Transports are off but for the
-one that an address names, so that no object is fetched behind our back.
+Nothing of a repository runs: git works in folders of ours (see `ingest.repo.local`), and no work tree is ever
+written. Only a download reads the configuration of the person at this machine, for the credential helpers;
+nothing is asked of them: the helpers answer, or the download fails. Every transport is off but for the one
+that a download names, so that no object is fetched behind our back.
 """
 
 from __future__ import annotations
@@ -25,23 +26,29 @@ from urllib.parse import urlsplit
 from index.errors import Gone, SourceError, Unreachable
 from ingest.sources import Limits
 
-_SAFE = {
+_DOWNLOAD = {
     "core.hooksPath": os.devnull,
-    "core.fsmonitor": "false",
     "core.askPass": "",
-    "core.pager": "cat",
     "credential.interactive": "false",
+    "fetch.negotiationAlgorithm": "noop",
     "fetch.unpackLimit": "1",
     "fetch.writeCommitGraph": "false",
     "gc.auto": "0",
     "http.followRedirects": "false",
     "http.proxy": "",
-    "log.showSignature": "false",
     "maintenance.auto": "false",
-    "protocol.allow": "never",
     "submodule.recurse": "false",
 }
-_KEPT = ("HOME", "PATH", "SSH_AUTH_SOCK", "TMPDIR", "USER", "LOGNAME", "XDG_CONFIG_HOME", "SystemRoot")
+_ENVIRONMENT = {
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+_KEPT = ("PATH", "TMPDIR", "SystemRoot")
+_PERSONAL = ("HOME", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "USER", "LOGNAME")
 _USERINFO = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 _FAULTS: Sequence[tuple[str, type[SourceError], str]] = (
     ("could not read (Username|Password)|Authentication failed|Permission denied|403", SourceError,
@@ -77,6 +84,14 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Transport:
+    """The one way to the network that a download may take. scheme: `https`, say; config: what git is told."""
+
+    scheme: str
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Running:
     """A git process with what it reads and what it prints."""
 
@@ -88,33 +103,33 @@ class _Running:
 class Git:
     """A git directory.
 
-    folder: where it is, None to let git look; limits: what git may take, `repo_seconds` counted from now.
+    folder: where it is, one that we made; limits: what git may take, `repo_seconds` counted from now.
     """
 
-    def __init__(self, folder: Path | None, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits) -> None:
         self.folder = folder
         self._limits = limits
         self._deadline = time.monotonic() + limits.repo_seconds
 
-    def run(self, *arguments: str, config: Mapping[str, str] = {}, given: bytes = b"") -> bytes:
+    def run(self, *arguments: str, given: bytes = b"") -> bytes:
         """What a git command prints. Raises SourceError with what it says when it fails."""
-        with self._started(arguments, config) as process:
+        with self._started(arguments) as process:
             try:
                 out, _ = process.popen.communicate(given, timeout=max(self._deadline - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
                 raise self._late() from None
         return out
 
-    def download(self, *arguments: str, config: Mapping[str, str], given: bytes = b"") -> None:
+    def download(self, *arguments: str, way: Transport, given: bytes = b"") -> None:
         """Runs a command that downloads; ends it when it takes too long or too much of the disk."""
-        with self._started(arguments, config) as process:
+        with self._started(arguments, way) as process:
             process.given.write(given)
             process.given.close()
             while process.popen.poll() is None:
                 time.sleep(0.02)
                 if time.monotonic() > self._deadline:
                     raise self._late()
-                if self.folder and (size := _size(self.folder)) > self._limits.repo_bytes:
+                if (size := _size(self.folder)) > self._limits.repo_bytes:
                     raise SourceError(
                         f"is larger than {self._limits.repo_bytes:,} bytes ({size:,} downloaded);"
                         " raise repo_max_bytes if that is meant"
@@ -122,35 +137,14 @@ class Git:
 
     def commit(self, ref: str) -> str:
         """The commit that a ref names. Raises SourceError where it names none."""
-        try:
-            found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-        except SourceError:
+        found = self.run("cat-file", "--batch-check=%(objectname)", given=f"{ref}^{{commit}}\n".encode())
+        if len(found.split()) != 1:
             raise SourceError(
                 "has no commit yet; make one, then try again"
                 if ref == "HEAD"
                 else f"has no ref {ref}; give a branch, a tag or a commit"
-            ) from None
-        return found.decode().strip()
-
-    @classmethod
-    def discovered(cls, folder: Path, limits: Limits) -> Git:
-        """The git directory of a local repository.
-
-        Raises SourceError where the folder is none, or stands within one.
-        """
-        try:
-            out = cls(None, limits).run("-C", str(folder), "rev-parse", "--absolute-git-dir", "--show-prefix")
-        except SourceError as error:
-            reason = "" if "not a git repository" in str(error) else f" ({error})"
-            raise SourceError(
-                f"{folder} is no git repository{reason}; give one, or use `chaincite ingest papers`"
-            ) from None
-        place, prefix = out.decode().split("\n")[:2]
-        if prefix:
-            raise SourceError(
-                f"{folder} is a folder of a repository; give the repository, with --include '/{prefix}'"
             )
-        return cls(Path(place), limits)
+        return found.decode().strip()
 
     def entries(self, commit: str, path: str | None = None) -> Iterator[Entry]:
         """What stands in a commit, folders too, as a stream that ends with SourceError at the limit.
@@ -159,7 +153,7 @@ class Git:
         path: the only one to list.
         """
         wanted = ("-r", "-t", commit) if path is None else (commit, "--", path)
-        with self._started(("ls-tree", "-z", "--full-tree", *wanted), {}) as process:
+        with self._started(("ls-tree", "-z", "--full-tree", *wanted)) as process:
             for count, line in enumerate(self._records(process)):
                 if count == self._limits.repo_entries:
                     raise SourceError(
@@ -183,13 +177,15 @@ class Git:
 
     def blobs(self, oids: Iterable[str]) -> Iterator[bytes]:
         """The bytes of each object, in the order asked; one that is not here ends it with SourceError."""
-        with self._started(("cat-file", "--batch"), {}) as process:
+        with self._started(("cat-file", "--batch")) as process:
             for oid in oids:
                 process.given.write(f"{oid}\n".encode())
                 process.given.flush()
                 head = process.out.readline().split()
                 if len(head) != 3:
-                    raise SourceError(f"lacks the object {oid}; fetch the repository again")
+                    raise SourceError(
+                        f"lacks the object {oid}; give a clone that is whole, made without --filter"
+                    )
                 yield process.out.read(int(head[2]) + 1)[:-1]
 
     def _records(self, process: _Running) -> Iterator[bytes]:
@@ -202,19 +198,20 @@ class Git:
         process.popen.wait()
 
     @contextmanager
-    def _started(self, arguments: Sequence[str], config: Mapping[str, str]) -> Iterator[_Running]:
+    def _started(self, arguments: Sequence[str], way: Transport | None = None) -> Iterator[_Running]:
         """A git process. When the block is left it is ended with all its children, unless it ended itself.
 
         Raises SourceError with what it says when it fails.
         """
-        options = [part for name, value in {**_SAFE, **config}.items() for part in ("-c", f"{name}={value}")]
+        config = {**_DOWNLOAD, **way.config} if way else {}
+        options = [part for name, value in config.items() for part in ("-c", f"{name}={value}")]
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
                 ["git", *options, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
-                env=_environment(self.folder),
+                env=_environment(self.folder, way),
                 start_new_session=True,
             )
             with process:
@@ -235,30 +232,25 @@ class Git:
         )
 
 
-def transport(origin: str, addresses: Sequence[str]) -> dict[str, str]:
-    """The configuration that opens one transport, to addresses that were checked."""
+def transport(origin: str, addresses: Sequence[str]) -> Transport:
+    """The way to an origin, at addresses that were checked."""
     parts = urlsplit(origin)
-    opened = {f"protocol.{parts.scheme}.allow": "always"}
-    if parts.scheme in ("http", "https"):
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        opened["http.curloptResolve"] = f"{parts.hostname}:{port}:{','.join(addresses)}"
-    return opened
+    if parts.scheme not in ("http", "https"):
+        return Transport(parts.scheme, {})
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    resolved = f"{parts.hostname}:{port}:{','.join(addresses)}"
+    return Transport(parts.scheme, {"http.curloptResolve": resolved})
 
 
-def _environment(folder: Path | None) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+def _environment(folder: Path, way: Transport | None) -> dict[str, str]:
+    """What git finds around it: without a way to the network, no configuration but that of its folder."""
+    names = (*_KEPT, *_PERSONAL) if way else _KEPT
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    here = {**_ENVIRONMENT, **found, "GIT_DIR": str(folder)}
+    if way is None:
+        return {**here, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ALLOW_PROTOCOL": "none"}
     ssh = os.environ.get("GIT_SSH_COMMAND", "ssh")
-    return {
-        **kept,
-        **({"GIT_DIR": str(folder)} if folder else {}),
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_SSH_COMMAND": f"{ssh} -oBatchMode=yes",
-        "LC_ALL": "C",
-    }
+    return {**here, "GIT_ALLOW_PROTOCOL": way.scheme, "GIT_SSH_COMMAND": f"{ssh} -oBatchMode=yes"}
 
 
 def _entry(line: bytes) -> Entry:

@@ -31,6 +31,13 @@ class Repo:
         self.git("config", "uploadpack.allowFilter", "true")
         self.git("config", "uploadpack.allowAnySHA1InWant", "true")
 
+    @classmethod
+    def at(cls, folder: Path) -> Repo:
+        """One that is there."""
+        repo = cls.__new__(cls)
+        repo.folder = folder
+        return repo
+
     def git(self, *arguments: str, given: bytes = b"") -> str:
         done = subprocess.run(
             ["git", "-C", str(self.folder), *arguments],

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -336,24 +337,32 @@ def test_licences_are_known_by_their_words(text: str, name: str | None) -> None:
     assert licence_of(text) == name
 
 
-def test_nothing_of_a_repository_is_run(repo: Repo, library: Path, tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
-    command = f"touch {marker}; false"
-    for name in ("core.fsmonitor", "core.pager", "diff.external", "core.sshCommand", "core.askPass"):
-        repo.git("config", name, command)
-    repo.git("config", "filter.evil.smudge", command)
-    repo.git("config", "filter.evil.clean", "cat")
-    repo.git("config", "log.showSignature", "true")
-    repo.git("config", "gpg.program", command)
-    hooks = repo.folder / ".git" / "hooks"
-    for hook in ("post-checkout", "post-index-change", "reference-transaction", "pre-auto-gc"):
-        (hooks / hook).write_text(f"#!/bin/sh\n{command}\n")
-        (hooks / hook).chmod(0o755)
-    (repo.folder / ".gitattributes").write_text("*.sol filter=evil diff=evil\n")
-    (repo.folder / ".gitmodules").write_text(f'[submodule "x"]\n path = x\n url = ext::sh -c "{command}"\n')
-    marker.unlink(missing_ok=True)
-    assert synced(library, repo.folder, Choice(history=3)).added == 4
-    assert not marker.exists()
+def test_linked_work_trees_and_submodules_are_read(repo: Repo, library: Path, tmp_path: Path) -> None:
+    repo.git("worktree", "add", "--quiet", "-b", "other", str(tmp_path / "linked"))
+    Repo.at(tmp_path / "linked").commit({"tools/run.py": None})
+    assert synced(library, tmp_path / "linked").added == 2
+    outer = Repo(tmp_path / "outer")
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repo.folder), "inner")
+    assert synced(library, outer.folder / "inner").added == 3
+    shutil.move(tmp_path / "linked", tmp_path / "moved")
+    with pytest.raises(SourceError, match="does not lead back; give that folder itself"):
+        synced(library, tmp_path / "moved")
+
+
+def test_packed_references_other_hashes_and_clones_without_history_are_read(
+    repo: Repo, library: Path, tmp_path: Path
+) -> None:
+    repo.git("branch", "old")
+    second = repo.commit({"src/Token.sol": None}, "Remove")
+    repo.git("pack-refs", "--all")
+    repo.git("gc", "--quiet")
+    assert synced(library, repo.folder, ref="old").added == 3
+    assert synced(library, repo.folder, ref=second[:9]).added == 2
+    repo.git("clone", "--quiet", "--depth=1", repo.folder.as_uri(), str(tmp_path / "shallow"))
+    assert synced(library, tmp_path / "shallow", Choice(history=5)).added == 3
+    repo.git("init", "--quiet", "--object-format=sha256", str(tmp_path / "long"))
+    Repo.at(tmp_path / "long").commit(FILES)
+    assert synced(library, tmp_path / "long").added == 3
 
 
 def test_a_small_repository_that_unpacks_to_billions_of_files_is_refused(repo: Repo, library: Path) -> None:
