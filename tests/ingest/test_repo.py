@@ -465,8 +465,9 @@ def test_a_citation_is_read_again(repo: Repo, library: Path) -> None:
     repo.commit({"src/Token.sol": None})
     with pytest.raises(Gone, match=r"src/Token.sol is not in commit"):
         reread(cited, Fetcher())
-    with pytest.raises(SourceError, match="no place in a repository"):
-        reread(replace(cited, location="git+nothing"), Fetcher())
+    for place in ("git+nothing", "git+ext::sh -c id@HEAD#a.md"):
+        with pytest.raises(SourceError, match="no place in a repository"):
+            reread(replace(cited, location=place), Fetcher())
 
 
 def test_a_repository_of_the_network_is_read_without_its_history(
