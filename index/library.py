@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from index import generation
 from index.cache import remembered
-from index.embed import DEFAULT_MODEL, Embedder, Vectors, load
+from index.embed import Embedder, Vectors, load
 from index.errors import ChainciteError, LibraryError
+from index.network import DEFAULT_MODEL
 from index.once import once
 from index.search import Options
 from index.snapshot import Snapshot, Status

@@ -96,6 +96,16 @@ def _hexadecimal(digits: str) -> Iterator[str]:
         yield "0x" + digits[26:]
 
 
+def designations(text: str) -> list[str]:
+    """The proposals that a text names, in order, each once.
+
+    >>> designations("erc20 and EIP 1559, or BIP-0039")
+    ['ERC-20', 'EIP-1559', 'BIP-39']
+    """
+    found = (f"{m.group(1).upper()}-{m.group(2)}" for m in _DESIGNATION.finditer(text))
+    return list(dict.fromkeys(found))
+
+
 def code_names(question: str) -> frozenset[str]:
     """The names in a question that only code has: with underscores, capitals within, or parentheses.
 

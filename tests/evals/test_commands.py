@@ -22,8 +22,8 @@ from evals.report import render
 from evals.review import review
 from evals.runner import asked, execute, save
 from evals.runs import Run, Runs
-from index.embed import DEFAULT_MODEL
 from index.errors import ChainciteError, LibraryError, SettingsError, SourceError
+from index.network import DEFAULT_MODEL
 from tests.agent.endpoint import Endpoint, Reply, Request, say
 from tests.conftest import ROOT
 from tests.conftest import Run as Command

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from index import embed
 from index.cache import VectorCache
-from index.embed import MiniLM, SentenceTransformerModel, batches_by_length, load
+from index.embed import MiniLM, SentenceTransformerModel, load
 from index.errors import LibraryError, ModelError
+from index.network import batches_by_length
 
 TEXTS = [
     "EIP-1559 burns the base fee of each block.",
