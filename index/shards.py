@@ -125,8 +125,10 @@ class Opened:
                 if field.name not in found.column_names:  # of format 1 or 2
                     found = found.append_column(field, pa.nulls(len(found), field.type))
             found = found.select(PASSAGES.names)
+            if not found.schema.equals(PASSAGES):
+                raise pa.ArrowInvalid("its columns are of other types")
             _as_bytes(found).validate(full=True)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise damaged(self._rows_file, error) from error
         wanted = self.shard.keys_sha256
         if (wanted and _keys_sha256(found) != wanted) or not (wanted or self._is_written):
