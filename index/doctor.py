@@ -1,4 +1,4 @@
-"""Checks a library against itself, and rebuilds its indexes from its tables."""
+"""Checks a library against itself; rebuilds indexes from tables, and lost passages from indexes."""
 
 from __future__ import annotations
 
