@@ -1,4 +1,4 @@
-"""Checks a library against itself, and rebuilds its indexes from its tables."""
+"""Checks a library against itself; rebuilds indexes from tables, and lost passages from indexes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from index import generation, shards, words
 from index.errors import LibraryError
 from index.generation import Generation
-from index.shards import Opened, Shards
-from index.tables import Tables
+from index.shards import Opened, Shards, checked
+from index.tables import AGAIN, DOCUMENTS, Tables, damaged, vector_column
 from index.values import Passage
 
 _PARTITION = """
@@ -37,6 +38,7 @@ _RULES = (
     (_EMPTY, "documents have no passage"),
     (_PARTITION, "passages do not continue where the one before ends"),
 )
+_NO_KEYS: shards.Keys = np.empty(0, np.int64)
 _MEND = "; `chaincite doctor --repair` makes the indexes again from the tables"
 
 
@@ -51,28 +53,35 @@ def faults(folder: Path) -> Iterator[str]:
     try:
         now = generation.current(folder)
         found = Tables(folder / "tables")
-        _whole(found, now)
+        if unsound := _unsound(found, now):
+            yield str(damaged(unsound))
+            return
         yield from _table_faults(found, now)
-        keys = [np.empty(0, np.int64), *(np.asarray(batch["key"]) for batch in found.passages(_of(now)))]
+        keys = [_NO_KEYS, *(np.asarray(batch["key"]) for batch in found.passages(_of(now)))]
     except LibraryError as error:
         yield str(error)
         return
-    damaged = [fault for shard in now.shards for fault in Opened(folder / "shards", shard).faults()]
-    yield from damaged or _vector_faults(folder, now)
+    faulty = [fault for shard in now.shards for fault in Opened(folder / "shards", shard).faults()]
+    yield from faulty or _vector_faults(folder, now)
     yield from _word_faults(folder, now, np.concatenate(keys))
 
 
 def repair(folder: Path) -> Generation:
     """Makes the indexes again from the tables, embedding nothing, and publishes them as a new generation.
 
-    Where the current manifest cannot be read, the tables say what the library holds. Raises LibraryError when
-    the tables themselves are damaged, or no manifest can be read.
+    Passages of damaged tables come back from the indexes, where these are as they were written. Where the
+    current manifest cannot be read, the tables say what the library holds. Raises LibraryError when there is
+    no sound copy of something, or no manifest can be read.
     """
     with generation.writer_lock(folder):
         found = Tables(folder / "tables")
         base = _sound_base(folder, found)
-        _whole(found, base)
+        unsound = _unsound(found, base)
         versions = found.restore(base.tables)
+        if unsound:
+            _restore(folder, found, base, unsound)
+            versions = found.versions()
+            base = replace(base, files={file: base.files[file] for file in base.files.keys() - set(unsound)})
         number = generation.next_number(folder)
         name = f"words-{number:08d}"
         built = _built_shards(folder, found, versions["passages"], base.dimension)
@@ -117,13 +126,48 @@ def _by_document(folder: Path, built: Sequence[shards.Shard]) -> Iterator[tuple[
             yield int(opened.documents[positions[0]]), opened.at(positions)
 
 
-def _whole(found: Tables, now: Generation) -> None:
-    """Raises LibraryError when a file of the tables is lost or altered: an index is not made from that."""
-    if damaged := found.damaged(now.files):
+def _unsound(found: Tables, now: Generation) -> list[str]:
+    """The files of the tables that are missing or altered, or hold a passage that is: no truth is in them."""
+    lost = found.damaged(now.files)
+    there = [file for file in found.sizes("passages", _of(now)) if file not in lost]
+    return lost + [file for file in there if not _as_written(found, file)]
+
+
+def _as_written(found: Tables, file: str) -> bool:
+    try:
+        for batch in found.passages_in([file]):
+            checked(pa.Table.from_batches([batch]))
+    except (LibraryError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _restore(folder: Path, found: Tables, base: Generation, unsound: Sequence[str]) -> None:
+    """Puts the passages of unsound files into new ones, from shards that are as they were written.
+
+    Raises LibraryError, and changes nothing, where other tables than that of the passages are unsound, or the
+    shards do not hold just as many passages as were in the files.
+    """
+    sizes = found.sizes("passages", _of(base))
+    if not sizes.keys() >= set(unsound):
+        raise damaged(sorted(set(unsound) - sizes.keys()))
+    sound = sorted(sizes.keys() - set(unsound))
+    kept = np.concatenate([_NO_KEYS, *(np.asarray(batch["key"]) for batch in found.passages_in(sound))])
+    opened = [Opened(folder / "shards", shard) for shard in base.shards]
+    lacking = [
+        (part, ~np.isin(np.asarray(part.rows["key"]), kept)) for part in opened if not any(part.faults())
+    ]
+    wanted, there = sum(sizes[file] for file in unsound), sum(int(stays.sum()) for _, stays in lacking)
+    if there != wanted:
         raise LibraryError(
-            f"{len(damaged)} files of the tables are missing or not what was written ({damaged[0]} is one);"
-            " ingest the sources again into a new library with --library DIR"
+            f"{len(unsound)} damaged files of the tables held {wanted} passages, the sound indexes have"
+            f" {there} to restore them from; {AGAIN}"
         )
+    found.drop("passages", unsound)
+    for part, stays in lacking:
+        rows = checked(part.intact.filter(pa.array(stays)))
+        vector = vector_column(part.matrix[stays])
+        found.replace((), DOCUMENTS.empty_table(), rows.append_column("vector", vector))
 
 
 def _table_faults(found: Tables, now: Generation) -> Iterator[str]:
@@ -144,7 +188,7 @@ def _rule_faults(found: Tables, versions: Mapping[str, int]) -> Iterator[str]:
 def _vector_faults(folder: Path, now: Generation) -> Iterator[str]:
     """Each row and vector of the tables must stand in the shards, equal to the last bit, and none beside."""
     opened = [Opened(folder / "shards", shard) for shard in now.shards]
-    keys = np.concatenate([np.empty(0, np.int64), *(np.asarray(part.rows["key"]) for part in opened)])
+    keys = np.concatenate([_NO_KEYS, *(np.asarray(part.rows["key"]) for part in opened)])
     vectors = np.concatenate([np.empty((0, now.dimension), np.float32), *(part.matrix for part in opened)])
     order = np.argsort(keys)
     keys, missing, differing, seen = keys[order], 0, 0, 0
@@ -185,7 +229,10 @@ def _sound_base(folder: Path, found: Tables) -> Generation:
     except LibraryError:
         for base in generation.all_readable(folder):
             newest = found.versions()
-            return base if any(_rule_faults(found, newest)) else replace(base, tables=newest, files={})
+            if any(_rule_faults(found, newest)):
+                return base
+            there = {file for name, version in newest.items() for file in found.sizes(name, version)}
+            return replace(base, tables=newest, files={f: base.files[f] for f in there & base.files.keys()})
         raise
 
 

@@ -20,8 +20,9 @@ from typing import Any, TextIO
 from index.errors import LibraryError
 from index.shards import Shard
 
-FORMAT = 2
-"""The layout of a library folder; a newer one is refused. Format 1 knew no identifiers of passages."""
+FORMAT = 3
+"""The layout of a library folder; a newer one is refused. Format 1 knew no identifiers of
+passages, format 2 no digests of them."""
 
 CURRENT = "CURRENT"
 

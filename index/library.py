@@ -202,7 +202,8 @@ def _full_disk_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, ChainciteError) or not _FULL.search(str(error)):
+        ours = isinstance(error, ChainciteError) and not isinstance(error.__cause__, Exception)
+        if ours or not _FULL.search(f"{error} {error.__cause__ or ''}"):
             raise
         raise LibraryError(
             f"the disk of the library at {folder} is full; make room and run the command again: what was"

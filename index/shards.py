@@ -30,17 +30,23 @@ LARGEST = 32_768
 
 _MEND = "; `chaincite doctor --repair` makes it again from the tables, without embedding anything"
 
+_DIFFERS = "its sha256 is not the one recorded"
+
 Keys = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What a generation records of a shard: its name (of content), rows, and the sha256 of both files."""
+    """What a generation records of a shard: its name (of content), rows, and the sha256 of both files.
+
+    keys_sha256: of the columns `key` and `document`; empty where its rows have no digests, as in format 2.
+    """
 
     name: str
     count: int
     vectors_sha256: str
     rows_sha256: str
+    keys_sha256: str = ""
 
 
 def write(folder: Path, rows: pa.Table, vectors: Vectors) -> Shard:
@@ -50,6 +56,8 @@ def write(folder: Path, rows: pa.Table, vectors: Vectors) -> Shard:
     """
     import faiss
 
+    if rows["digest"].null_count:
+        rows = checked(rows)
     keys = np.asarray(rows["key"], np.int64)
     flat = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
     flat.add_with_ids(np.ascontiguousarray(vectors), keys)
@@ -63,7 +71,7 @@ def write(folder: Path, rows: pa.Table, vectors: Vectors) -> Shard:
     name = _sha256("".join(shas).encode())[:24]
     _write_synced(folder / f"{name}.faiss", serialized)
     _write_synced(folder / f"{name}.arrow", arrow)
-    return Shard(name, len(keys), *shas)
+    return Shard(name, len(keys), *shas, _keys_sha256(rows))
 
 
 def extend(
@@ -79,7 +87,7 @@ def extend(
         size = rows.num_rows
         while kept and kept[-1].count < 2 * size and kept[-1].count + size <= LARGEST:
             last = Opened(folder, kept.pop())
-            parts.insert(0, (last.rows, last.matrix))
+            parts.insert(0, (last.intact, last.matrix))
             size += last.shard.count
         merged = pa.concat_tables([part for part, _ in parts])
         kept.append(write(folder, merged, np.concatenate([part for _, part in parts])))
@@ -93,13 +101,14 @@ def _without(folder: Path, shards: Iterable[Shard], gone: Keys) -> Iterator[Shar
         if stays.all():
             yield shard
         elif stays.any():
-            yield write(folder, opened.rows.filter(pa.array(stays)), opened.matrix[stays])
+            yield write(folder, opened.intact.filter(pa.array(stays)), opened.matrix[stays])
 
 
 class Opened:
     """One shard, open for reading.
 
     Raises LibraryError when a file is missing or cannot be read, or the vectors are not what was written.
+    What the rows say is checked where a passage is made of them, or in `intact`.
     """
 
     def __init__(self, folder: Path, shard: Shard) -> None:
@@ -109,15 +118,36 @@ class Opened:
 
     @once
     def rows(self) -> pa.Table:
-        """The passages' rows, columns of `PASSAGES`, memory-mapped."""
+        """The passages' rows, columns of `PASSAGES`, memory-mapped; their keys and structure are checked."""
         try:
             found = pa.ipc.open_file(pa.memory_map(str(self._rows_file))).read_all()
-        except (OSError, pa.ArrowInvalid) as error:
+            for field in PASSAGES:
+                if field.name not in found.column_names:  # of format 1 or 2
+                    found = found.append_column(field, pa.nulls(len(found), field.type))
+            found = found.select(PASSAGES.names)
+            if not found.schema.equals(PASSAGES):
+                raise pa.ArrowInvalid("its columns are of other types")
+            _as_bytes(found).validate(full=True)
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise damaged(self._rows_file, error) from error
-        for field in PASSAGES:
-            if field.name not in found.column_names:  # of format 1
-                found = found.append_column(field, pa.nulls(len(found), field.type))
-        return found.select(PASSAGES.names)
+        wanted = self.shard.keys_sha256
+        if (wanted and _keys_sha256(found) != wanted) or not (wanted or self._is_written):
+            raise damaged(self._rows_file, _DIFFERS)
+        return found
+
+    @once
+    def intact(self) -> pa.Table:
+        """The rows, to make another file of: the sha256 of theirs was checked."""
+        if not self._is_written:
+            raise damaged(self._rows_file, _DIFFERS)
+        return self.rows
+
+    @once
+    def _is_written(self) -> bool:
+        try:
+            return sha256_of(self._rows_file) == self.shard.rows_sha256
+        except OSError as error:
+            raise damaged(self._rows_file, error) from error
 
     @once
     def index(self) -> Any:
@@ -127,7 +157,7 @@ class Opened:
         try:
             body = np.fromfile(self._vectors_file, np.uint8)
             if _sha256(body) != self.shard.vectors_sha256:
-                raise damaged(self._vectors_file, "its sha256 is not the one recorded")
+                raise damaged(self._vectors_file, _DIFFERS)
             return faiss.deserialize_index(body)
         except (OSError, RuntimeError) as error:
             raise damaged(self._vectors_file, error) from error
@@ -184,8 +214,12 @@ class Shards:
         return self.at(self.positions(np.fromiter(keys, np.int64)))
 
     def at(self, positions: Keys) -> list[Passage]:
-        """The passages at these positions of the rows, in the order asked."""
-        return [passage_from(row) for at in positions for row in self._rows.slice(int(at), 1).to_pylist()]
+        """The passages at these positions of the rows, in the order asked, each as it was written."""
+        try:
+            rows = self._rows.take(pa.array(positions, pa.int64())).to_pylist()
+        except (UnicodeDecodeError, pa.ArrowException) as error:
+            raise LibraryError(f"the text of a passage cannot be read ({error}){_MEND}") from error
+        return [passage_from(row) for row in rows]
 
     def positions(self, keys: Keys) -> Keys:
         """Where the passages with these keys stand in the rows. Raises KeyError for one that is not there."""
@@ -253,6 +287,27 @@ def _write_synced(file: Path, body: Any) -> None:
 
 def _sha256(body: Any) -> str:
     return hashlib.sha256(body).hexdigest()
+
+
+def _keys_sha256(rows: pa.Table) -> str:
+    columns = [np.asarray(rows[name], np.int64) for name in ("key", "document")]
+    return _sha256(np.concatenate(columns))
+
+
+def _as_bytes(rows: pa.Table) -> pa.Table:
+    """The rows with their texts as bytes, which are told apart without being read."""
+    at = rows.schema.get_field_index("text")
+    return rows.set_column(at, "text", rows["text"].cast(pa.binary()))
+
+
+def checked(rows: pa.Table) -> pa.Table:
+    """Rows of `PASSAGES`, each as its digest says, and with a digest where it had none.
+
+    Raises LibraryError for a row that is not what its digest was taken of.
+    """
+    found = rows.select(PASSAGES.names).to_pylist()
+    digests = pa.array([passage_from(row).digest for row in found], pa.binary())
+    return rows.set_column(rows.schema.get_field_index("digest"), PASSAGES.field("digest"), digests)
 
 
 def rows_and_vectors(batches: Iterable[pa.RecordBatch], dimension: int) -> tuple[pa.Table, Vectors]:

@@ -56,7 +56,9 @@ class Snapshot:
     @once
     def catalogue(self) -> Catalogue:
         """The documents, and which of them pass a filter."""
-        return Catalogue(Tables(self.folder / "tables").documents(self.generation.tables["documents"]))
+        found, files = Tables(self.folder / "tables"), self.generation.files
+        found.check({file: files[file] for file in files if file.startswith("documents/")})
+        return Catalogue(found.documents(self.generation.tables["documents"]))
 
     @once
     def shards(self) -> Shards:
@@ -81,12 +83,19 @@ class Snapshot:
         """As `Library.search`, for a question and its vector."""
         if not self.generation.counts["passages"]:
             return []
-        ranked = Ranker(self.catalogue, self.shards, self.words, options).rank(question, vector, k, filters)
-        passages = self.shards.passages(key for key, _, _ in ranked)
-        return [
-            Hit(self.catalogue.document(passage.uri), passage, score, parts)
-            for passage, (_, score, parts) in zip(passages, ranked, strict=True)
-        ]
+        ranker = Ranker(self.catalogue, self.shards, self.words, options)
+        try:
+            ranked = ranker.rank(question, vector, k, filters)
+            passages = self.shards.passages(key for key, _, _ in ranked)
+            return [
+                Hit(self.catalogue.document(passage.uri), passage, score, parts)
+                for passage, (_, score, parts) in zip(passages, ranked, strict=True)
+            ]
+        except KeyError as error:
+            raise LibraryError(
+                f"the indexes of the library do not agree ({error} is not in all of them); `chaincite doctor"
+                " --repair` makes them again from the tables, without embedding anything"
+            ) from error
 
     def sql(self, *, memory: str, threads: int) -> DuckDBPyConnection:
         """As `Library.sql`."""

@@ -72,8 +72,12 @@ PASSAGES = pa.schema(
         ("line_start", pa.int32()),
         ("line_end", pa.int32()),
         ("identifiers", _STRINGS),
+        ("digest", pa.binary()),
     ]
 )
+"""What a passage says, and `digest`: its hash, which is null in what older formats wrote."""
+
+AGAIN = "ingest the sources again into a new library with --library DIR"
 
 COMPACTED = 64_000_000
 """Bytes of a file that small ones are joined to."""
@@ -119,7 +123,7 @@ class Tables:
         for name in SCHEMAS:
             version, table = versions.get(name, 0), self._table(name)
             if table.version() != version:
-                table.restore(version)
+                table.restore(version, ignore_missing_files=True)
         return self.versions()
 
     def replace(self, gone: Collection[str], documents: pa.Table, passages: pa.Table) -> dict[str, int]:
@@ -130,11 +134,12 @@ class Tables:
         from deltalake import write_deltalake
 
         for name, rows in (("passages", passages), ("documents", documents)):
-            table = self._table(name)
-            for some in slices(sorted(gone), 500):
-                table.delete(f"uri IN ({', '.join(map(quoted, some))})")
-            if rows.num_rows:
-                write_deltalake(table, rows.cast(SCHEMAS[name]), mode="append", schema_mode="merge")
+            with _told():
+                table = self._table(name)
+                for some in slices(sorted(gone), 500):
+                    table.delete(f"uri IN ({', '.join(map(quoted, some))})")
+                if rows.num_rows:
+                    write_deltalake(table, rows.cast(SCHEMAS[name]), mode="append", schema_mode="merge")
         return self.versions()
 
     def append(self, name: str, rows: pa.Table, *, overwrite: bool = False) -> None:
@@ -150,24 +155,33 @@ class Tables:
 
     def update(self, name: str, values: Mapping[str, str], where: str) -> int:
         """Sets columns to SQL expressions in the rows that a condition holds for; returns how many."""
-        changed = self._table(name).update(updates=dict(values), predicate=where)
-        return int(changed["num_updated_rows"])
+        with _told():
+            changed = self._table(name).update(updates=dict(values), predicate=where)
+            return int(changed["num_updated_rows"])
 
     def delete(self, name: str, where: str) -> None:
         """Removes the rows that a condition holds for."""
-        self._table(name).delete(where)
+        with _told():
+            self._table(name).delete(where)
+
+    def drop(self, name: str, files: Collection[str]) -> None:
+        """Removes data files of a table, with the rows in them, from the table and from the disk."""
+        for file in files:
+            (self.folder / file).unlink(missing_ok=True)
+        with _told():
+            self._table(name).repair()
 
     def table(self, name: str) -> pa.Table:
         """All rows of a table as it stands, published or not."""
-        with _reading():
-            table: pa.Table = self._dataset(name, self._table(name).version()).to_table()
+        with _told():
+            table: pa.Table = self._dataset(name, self._files(name, None)).to_table()
             return table
 
     def between(self, name: str, low: int, high: int, columns: Sequence[str]) -> pa.Table:
         """Columns of the rows from block `low` to `high`, as the table stands, published or not."""
         import pyarrow.dataset
 
-        with _reading():
+        with _told():
             files = [
                 str(self.folder / name / file["path"])
                 for file in self._added(name, None)
@@ -187,20 +201,27 @@ class Tables:
 
     def counts(self, versions: Mapping[str, int]) -> dict[str, int]:
         """How many rows each table has at these versions."""
-        return {
-            name: sum(file["num_records"] for file in self._added(name, version))
-            for name, version in versions.items()
-        }
+        return {name: sum(self.sizes(name, version).values()) for name, version in versions.items()}
+
+    def sizes(self, name: str, version: int) -> dict[str, int]:
+        """How many rows each data file of a table has, by its path in the folder."""
+        added = self._added(name, version)
+        return {f"{name}/{Path(file['path']).name}": int(file["num_records"]) for file in added}
 
     def documents(self, version: int) -> pa.Table:
         """All rows of the documents table, ordered by uri."""
-        with _reading():
-            return self._dataset("documents", version).to_table().cast(DOCUMENTS).sort_by("uri")
+        with _told():
+            rows = self._dataset("documents", self._files("documents", version)).to_table()
+            return rows.cast(DOCUMENTS).sort_by("uri")
 
     def passages(self, version: int) -> Iterator[pa.RecordBatch]:
         """The rows of the passages table, vectors included, a batch at a time."""
-        with _reading():
-            dataset = self._dataset("passages", version)
+        yield from self.passages_in(self._files("passages", version))
+
+    def passages_in(self, files: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of the passages in some data files, as `passages` gives them."""
+        with _told():
+            dataset = self._dataset("passages", files)
             for batch in dataset.to_batches(batch_size=4096, batch_readahead=1, fragment_readahead=1):
                 if batch.num_rows:
                     yield batch.cast(_WITH_VECTOR)
@@ -209,15 +230,16 @@ class Tables:
         """Rows that DuckDB answers over these versions; `documents` and `passages` are the tables' names."""
         import duckdb
 
-        with _reading(), duckdb.connect() as connection:
+        with _told(), duckdb.connect() as connection:
             for name, version in versions.items():
-                connection.register(name, self._dataset(name, version))
+                connection.register(name, self._dataset(name, self._files(name, version)))
             return connection.execute(sql).fetchall()
 
     def compact(self) -> None:
         """Joins the small files of each table to larger ones; the rows stay what they are."""
-        for name in SCHEMAS:
-            self._table(name).optimize.compact(target_size=COMPACTED)
+        with _told():
+            for name in SCHEMAS:
+                self._table(name).optimize.compact(target_size=COMPACTED)
 
     def vacuum(self, kept: Sequence[Mapping[str, int]] = ()) -> None:
         """Deletes from disk what neither current rows nor those of the versions kept need."""
@@ -231,19 +253,27 @@ class Tables:
             )
 
     def digests(self, versions: Mapping[str, int], known: Mapping[str, str]) -> dict[str, str]:
-        """The sha256 of each data file of these versions by its path in the folder; `known` is not read."""
+        """The sha256 of each data file of these versions by its path in the folder.
+
+        known: digests of files that were written before. Those that the versions still have are not read.
+        Those that they have no more were rewritten: raises LibraryError where one was damaged, so that what
+        was read from it is not taken for good.
+        """
         files = [file for name, version in versions.items() for file in self._files(name, version)]
+        self.check({file: known[file] for file in known.keys() - set(files)})
         return {file: known.get(file) or sha256_of(self.folder / file) for file in files}
 
     def damaged(self, digests: Mapping[str, str]) -> list[str]:
         """The files that are missing, or are not what they were when `digests` was taken."""
-        return [
-            file
-            for file, digest in digests.items()
-            if not (self.folder / file).is_file() or sha256_of(self.folder / file) != digest
-        ]
+        there = {file: self.folder / file for file in digests}
+        return [f for f, at in there.items() if not at.is_file() or sha256_of(at) != digests[f]]
 
-    def _files(self, name: str, version: int) -> list[str]:
+    def check(self, digests: Mapping[str, str]) -> None:
+        """Raises LibraryError when one of these files is missing, or not what it was."""
+        if found := self.damaged(digests):
+            raise damaged(found)
+
+    def _files(self, name: str, version: int | None) -> list[str]:
         return sorted(f"{name}/{Path(uri).name}" for uri in self._table(name, version).file_uris())
 
     def _added(self, name: str, version: int | None) -> list[dict[str, Any]]:
@@ -253,21 +283,21 @@ class Tables:
         ).to_pylist()
         return described
 
-    def _dataset(self, name: str, version: int) -> Any:
-        """A version's rows, read by Arrow itself.
+    def _dataset(self, name: str, files: Sequence[str]) -> Any:
+        """The rows of data files of a table, read by Arrow itself.
 
         Delta's own dataset reads through Python, which aborts the process when an Arrow thread frees the last
         buffer while the interpreter ends.
         """
         import pyarrow.dataset
 
-        files = [str(self.folder / file) for file in self._files(name, version)]
-        return pyarrow.dataset.dataset(files or SCHEMAS[name].empty_table(), schema=SCHEMAS[name])
+        places = [str(self.folder / file) for file in files]
+        return pyarrow.dataset.dataset(places or SCHEMAS[name].empty_table(), schema=SCHEMAS[name])
 
     def _table(self, name: str, version: int | None = None) -> DeltaTable:
         from deltalake import DeltaTable
 
-        with _reading():
+        with _told():
             return DeltaTable(self.folder / name, version=version)
 
 
@@ -277,8 +307,16 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(body, "sha256").hexdigest()
 
 
+def damaged(files: Sequence[str]) -> LibraryError:
+    """The error for data files of the tables that are missing or are not what was written."""
+    restorable = all(file.startswith("passages/") for file in files)
+    mend = "`chaincite doctor --repair` restores their passages from the indexes" if restorable else AGAIN
+    seen = f"{len(files)} files of the tables are missing or not what was written ({min(files)} is one)"
+    return LibraryError(f"{seen}; {mend}")
+
+
 @contextmanager
-def _reading() -> Iterator[None]:
+def _told() -> Iterator[None]:
     """What deltalake, Arrow and DuckDB raise for missing or damaged files, as one kind of error."""
     import duckdb
     from deltalake.exceptions import DeltaError
@@ -288,8 +326,8 @@ def _reading() -> Iterator[None]:
     except (DeltaError, OSError, pa.ArrowException, duckdb.Error) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise LibraryError(
-            f"the tables of the library cannot be read ({reason}); ingest the sources again into a new"
-            " library with --library DIR"
+            f"the tables of the library cannot be read ({reason}); `chaincite doctor --repair` restores lost"
+            f" passages from the indexes; where it cannot, {AGAIN}"
         ) from error
 
 
@@ -321,10 +359,18 @@ def passage_rows(passages: Sequence[Passage], vectors: Vectors) -> pa.Table:
 
 
 def passage_from(row: Mapping[str, Any]) -> Passage:
-    """A row of `PASSAGES` as a value."""
+    """A row of `PASSAGES` as a value. Raises LibraryError where it is not what its digest was taken of.
+
+    A row that an older format wrote has none: of that, its file must have been checked.
+    """
     values = {field.name: row[field.name] for field in fields(Passage)}
     lists = {name: tuple(row[name] or ()) for name in ("heading", "identifiers")}
-    return Passage(**{**values, **lists})
+    passage = Passage(**{**values, **lists})
+    if row["digest"] not in (None, passage.digest):
+        raise LibraryError(
+            f"a passage of {passage.uri!r} is not what was written; `chaincite doctor --repair` restores it"
+        )
+    return passage
 
 
 def vector_column(vectors: Vectors) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -117,6 +118,8 @@ class Document:
     last_modified: str | None = None
 
 
+_AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 BlockKind = Literal["heading", "paragraph", "list", "table", "code", "preamble"]
 
 
@@ -189,6 +192,14 @@ class Passage:
     def key(self) -> int:
         """The first 63 bits of the id: the passage's number in the indexes."""
         return int(self.id[:16], 16) >> 1
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The sha256 of all that it says, as JSON: written beside it, and checked when it is read."""
+        place = [self.uri, self.sha256, self.ordinal, self.start, self.end]
+        lines = [self.page, self.line_start, self.line_end]
+        said = [*place, self.text, self.context, self.heading, *lines, self.identifiers]
+        return hashlib.sha256(_AS_JSON(said).encode()).digest()
 
     @property
     def indexed_text(self) -> str:

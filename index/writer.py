@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from index import chain, generation, shards, sql, tables
 from index.cache import VectorCache
-from index.catalogue import Catalogue
 from index.embed import Embedder, Vectors, load
 from index.errors import LibraryError
 from index.generation import Generation
@@ -45,7 +44,7 @@ LEAST_ROOM = 1_000_000
 
 
 _NAMED_CODE = """
-    SELECT path, text, identifiers FROM passages JOIN documents USING (uri)
+    SELECT path, passages FROM passages JOIN documents USING (uri)
     WHERE kind = 'code' AND len(identifiers) > 0 AND contains(text, 'event ') ORDER BY uri, ordinal
 """
 
@@ -83,7 +82,7 @@ class Writer:
 
     def known(self) -> dict[str, tuple[Document, str]]:
         """The published documents by uri, each with the recipe it was made by."""
-        catalogue = Catalogue(self._tables.documents(self.generation.tables["documents"]))
+        catalogue = Snapshot(self.generation, self.folder).catalogue
         recipes = (recipe for _, recipe in catalogue.recipes())
         return {d.uri: (d, recipe) for d, recipe in zip(catalogue.documents(), recipes, strict=True)}
 
@@ -160,7 +159,8 @@ class Writer:
     def named_code(self) -> list[tuple[str, str, list[str]]]:
         """Path, text and identifiers of the published passages of code that declare events."""
         rows = self._tables.query(_NAMED_CODE, self.generation.tables)
-        return [(path, text, list(identifiers)) for path, text, identifiers in rows]
+        found = [(path, tables.passage_from(row)) for path, row in rows]
+        return [(path, passage.text, list(passage.identifiers)) for path, passage in found]
 
     def sql(self) -> DuckDBPyConnection:
         """As `Library.sql`, over the tables as they stand, published or not."""
@@ -295,8 +295,7 @@ class Writer:
         return out
 
     def _published(self, uris: Collection[str]) -> set[str]:
-        there = set(Catalogue(self._tables.documents(self.generation.tables["documents"])).uris)
-        return there & set(uris)
+        return set(Snapshot(self.generation, self.folder).catalogue.uris) & set(uris)
 
     def _publish(
         self,

@@ -3,6 +3,10 @@ import shutil
 
 import pytest
 
+from index import doctor
+from index.errors import LibraryError
+from index.library import Library
+
 
 @pytest.fixture
 def own_library(sample_library, tmp_path):
@@ -72,6 +76,23 @@ def test_piped_output_has_no_colour_and_markdown_has_sources(chaincite, own_libr
     markdown = chaincite("--library", own_library, "show", "last", "--markdown")
     assert markdown.stdout.startswith("# How much")
     assert "## Sources" in markdown.stdout
+
+
+def test_an_altered_bit_of_a_source_is_told_and_never_shown(chaincite, own_library):
+    question = "How much does the base fee rise when a block is full?"
+    answer = json.loads(chaincite("--library", own_library, "ask", question, "--json").stdout)
+    assert "12.5 percent" in answer["citations"][0]["quote"]
+    for file in (own_library / "shards").glob("*.arrow"):
+        file.write_bytes(file.read_bytes().replace(b"12.5 percent", b"13.5 percent"))
+    another = "By how much can the base fee rise?"
+    for command in (["ask", another], ["show", answer["id"], "1"]):
+        ran = chaincite("--library", own_library, *command)
+        assert "chaincite doctor --repair" in one_line_on_stderr(ran)
+        assert ran.stdout == ""
+    with pytest.raises(LibraryError, match="chaincite doctor --repair"):
+        Library(own_library).search(question)
+    doctor.repair(own_library)
+    assert "12.5 percent" in Library(own_library).search(question)[0].passage.text
 
 
 def test_search_as_json_and_as_a_batch_agree(chaincite, sample_library, tmp_path):

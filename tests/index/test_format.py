@@ -18,8 +18,9 @@ from index.library import Library
 
 @pytest.fixture
 def old(tmp_path: Path, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A library as format 1 has it: its passages have no identifiers."""
-    before = pa.schema([field for field in tables.PASSAGES if field.name != "identifiers"])
+    """A library as format 1 has it: its passages have no identifiers, and neither they nor keys a hash."""
+    newer = ("identifiers", "digest")
+    before = pa.schema([field for field in tables.PASSAGES if field.name not in newer])
     vectors = tables.SCHEMAS["passages"].field("vector")
     with monkeypatch.context() as then:
         then.setattr(tables, "PASSAGES", before)
@@ -27,6 +28,14 @@ def old(tmp_path: Path, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatc
         then.setattr(tables, "_WITH_VECTOR", before.append(vectors))
         then.setitem(tables.SCHEMAS, "passages", before.append(vectors))
         then.setattr(generation, "FORMAT", 1)
+        written = shards.write
+
+        def without_hashes(folder: Path, rows: pa.Table, vectors: Any) -> shards.Shard:
+            nothing = pa.nulls(len(rows), pa.binary())
+            return replace(written(folder, rows.append_column("digest", nothing), vectors), keys_sha256="")
+
+        then.setattr(shards, "checked", lambda rows: rows)
+        then.setattr(shards, "write", without_hashes)
         with Library.writer(tmp_path / "old") as writer:
             writer.add(*make("doc:old", ["The base fee is burned. ", "A blob has a fee of its own."]))
     return tmp_path / "old"
@@ -62,5 +71,23 @@ def test_a_library_of_a_format_to_come_is_refused(old: Path) -> None:
     manifest.write_text(
         json.dumps({**json.loads(manifest.read_text("utf-8")), "format": generation.FORMAT + 1})
     )
-    with pytest.raises(LibraryError, match=r"is of format 3, this chaincite reads up to 2; upgrade"):
+    with pytest.raises(LibraryError, match=r"is of format 4, this chaincite reads up to 3; upgrade"):
         Library(old)
+
+
+def test_a_passage_of_a_format_without_hashes_is_checked_with_its_file(
+    old: Path, make: Callable[..., Any]
+) -> None:
+    [shard] = generation.current(old).shards
+    file = old / "shards" / f"{shard.name}.arrow"
+    body = file.read_bytes()
+    scratch = file.with_suffix(".new")
+    scratch.write_bytes(body.replace(b"burned", b"burnet"))
+    scratch.replace(file)
+    with pytest.raises(LibraryError, match="doctor --repair"):
+        Library(old).passages("doc:old")
+    with pytest.raises(LibraryError, match="doctor --repair"), Library.writer(old) as writer:
+        writer.add(*make("doc:new", ["A transfer of tokens. "]))
+    doctor.repair(old)
+    assert Library(old).passages("doc:old")[0].text == "The base fee is burned. "
+    assert list(doctor.faults(old)) == []
