@@ -13,14 +13,16 @@ from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from agent.answerers.quoted import ask, check, nearest
+from agent.answerers.quoted import nearest
+from agent.answerers.routes import Answerers
 from agent.answers.events import Event, Final, Step, final
-from agent.answers.values import NOT_IN_LIBRARY, Answer, Answers, Usage, identify
+from agent.answers.question import Question
+from agent.answers.values import NOT_IN_LIBRARY, Answer, Answers, Draft, Usage, identify
 from agent.memory.conversations import Memory, Turn
-from agent.memory.followup import resolve
 from agent.models import Models
 from agent.records.ledger import Ledger
-from index.errors import BudgetError, LibraryError, ModelError
+from agent.understanding import understand
+from index.errors import BudgetError, LibraryError, ModelError, SettingsError
 from index.settings import Settings
 from index.values import Filters
 
@@ -43,6 +45,25 @@ class _Asked:
     model: str | None
     at: datetime
     tell: Callable[[Event], None]
+
+
+def check(question: str) -> None:
+    """Raises SettingsError for an empty question."""
+    if not question.strip():
+        raise SettingsError(
+            'the question is empty; ask in words, as in: chaincite ask "What is the base fee?"'
+        )
+
+
+def ask(library: Library, text: str, budget: int, filters: Filters = Filters()) -> Answer:
+    """The answer to a question without a chat model, within `budget` tokens, or an honest refusal.
+
+    Raises SettingsError for an empty question, BudgetError for one that does not fit, and what the library
+    raises.
+    """
+    check(text)
+    question = understand(text, text, (), filters, budget, datetime.now(UTC))
+    return _assembled(*Answerers(library).answer(question), library.generation)
 
 
 class Session:
@@ -135,45 +156,46 @@ class Session:
 
     async def _answer(self, asked: _Asked, fresh: bool) -> Answer:
         models = self._models and self._models.question(_question_id(asked.at), self.thread or "")
-        resolved = await self._resolved(asked, models)
-        if resolved != asked.question:
-            asked.tell(Step("read", f"read as: {resolved}"))
-        history = self.turns if resolved != asked.question else ()
-        key = self._key(resolved, asked, history)
-        answer = None if fresh else self._cached(key, asked, resolved)
+        read_as = await self._reworded(asked, models)
+        question = understand(asked.question, read_as, self.turns, asked.filters, asked.budget, asked.at)
+        if read_as != asked.question:
+            asked.tell(Step("read", f"read as: {read_as}"))
+        elif question.before:
+            asked.tell(Step("read", f"read after: {question.before}"))
+        history = self.turns if question.before or read_as != asked.question else ()
+        key = self._key(question, asked, history)
+        answer = None if fresh else self._cached(key, question)
         if answer is not None:
             asked.tell(Step("cache", "answered before, and nothing has changed since"))
             whole = False
         else:
-            answer, whole = await self._made(asked, resolved, history, models)
+            answer, whole = await self._made(asked, question, history, models)
         if self._keep:
             self._answers.save(answer)
         if self._keep and whole:
             self._memory.keep(key, answer.id)
-        turn = Turn(asked.question, resolved, answer.id, answer.text)
+        turn = Turn(asked.question, read_as, answer.id, answer.text)
         self.turns += (turn,)
         if self.thread:
             self._memory.add(self.thread, turn)
         return answer
 
-    async def _resolved(self, asked: _Asked, models: Models | None) -> str:
-        """The question as it reads without the conversation."""
-        if not self.turns:
+    async def _reworded(self, asked: _Asked, models: Models | None) -> str:
+        """The question as a chat model puts it without the conversation; as it is where none does."""
+        if not self.turns or models is None:
             return asked.question
-        if models is not None:
-            from agent.answerers.written import reworded
+        from agent.answerers.written import reworded
 
-            found = await reworded(asked.question, self.turns, models, self._settings, asked.budget)
-            if found is not None:
-                return found
-        return resolve(asked.question, self.turns)
+        found = await reworded(asked.question, self.turns, models, self._settings, asked.budget)
+        return found or asked.question
 
-    def _key(self, resolved: str, asked: _Asked, history: tuple[Turn, ...]) -> str:
+    def _key(self, question: Question, asked: _Asked, history: tuple[Turn, ...]) -> str:
         """What must be equal for an answer to be given again."""
         settings = self._settings
         says: dict[str, Any] = {
             "software": version("chaincite"),
-            "question": " ".join(unicodedata.normalize("NFC", resolved).split()),
+            "question": " ".join(unicodedata.normalize("NFC", question.read_as).split()),
+            "before": question.before,
             "generation": self._library.generation,
             "filters": asdict(asked.filters),
             "budget": asked.budget,
@@ -192,7 +214,7 @@ class Session:
             says["history"] = [turn.answer_id for turn in history]
         return hashlib.sha256(json.dumps(says, default=str, sort_keys=True).encode()).hexdigest()
 
-    def _cached(self, key: str, asked: _Asked, resolved: str) -> Answer | None:
+    def _cached(self, key: str, question: Question) -> Answer | None:
         """The answer that was given to the same question, as it is given now: it took no tokens."""
         answer_id = self._memory.answered(key)
         try:
@@ -201,18 +223,32 @@ class Session:
             return None
         return before and replace(
             before,
-            id=identify(asked.at, asked.question, before.text, before.citations),
-            question=asked.question,
-            asked_at=asked.at,
-            read_as=resolved if resolved != asked.question else None,
-            usage=Usage(0, 0, _seconds_since(asked.at)),
+            id=identify(question.asked_at, question.text, before.text, before.citations),
+            question=question.text,
+            asked_at=question.asked_at,
+            read_as=_other(question),
+            usage=Usage(0, 0, _seconds_since(question.asked_at)),
             cached=True,
         )
 
     async def _made(
-        self, asked: _Asked, resolved: str, history: tuple[Turn, ...], models: Models | None
+        self, asked: _Asked, question: Question, history: tuple[Turn, ...], models: Models | None
     ) -> tuple[Answer, bool]:
         """A new answer, and whether it is the one that was wanted, not a fallback's."""
+        asked.tell(Step("search", "searching the library"))
+        answerers = Answerers(self._library)
+        found = await asyncio.to_thread(answerers.answer if models is None else answerers.computed, question)
+        if found is not None:
+            return self._finished(*found), True
+        assert models is not None  # noqa: S101
+        return await self._written(asked, replace(question, route="written"), history, models)
+
+    async def _written(
+        self, asked: _Asked, question: Question, history: tuple[Turn, ...], models: Models
+    ) -> tuple[Answer, bool]:
+        """What a chat model answers; where all fail, the library is quoted."""
+        from agent.answerers.written import Research
+
         steps: list[str] = []
 
         def tell(event: Event) -> None:
@@ -220,78 +256,81 @@ class Session:
                 steps.append(event.text)
             asked.tell(event)
 
-        if models is None:
-            return await self._quoted(replace(asked, tell=tell), resolved, ()), True
-        from agent.answerers.written import Research
-
         research = Research(self._library, self._settings, models, tell)
         try:
             async with asyncio.timeout(models.allowance.seconds):
-                found = await research.answer(resolved, asked.filters, asked.budget, history, asked.model)
+                found = await research.answer(
+                    question.read_as, question.filters, question.budget, history, asked.model
+                )
         except (ModelError, BudgetError, TimeoutError) as error:
             if isinstance(error, BudgetError) and not models.allowance.requests:
                 raise
             why = str(error) or f"no answer within {self._settings.deadline:g} seconds"
             asked.tell(Step("fallback", f"{why}; {_QUOTED}"))
-            note = f"{why}; {_QUOTED}"
-            return await self._quoted(replace(asked, tell=tell), resolved, (note,), models), False
-        return self._told(asked, resolved, found, models, tuple(steps)), found.whole
+            route, draft = await asyncio.to_thread(Answerers(self._library).answer, question)
+            usage = replace(draft.usage, requests=models.allowance.requests, cost=_cost(models))
+            draft = replace(draft, notes=(f"{why}; {_QUOTED}", *draft.notes), usage=usage)
+            return replace(self._finished(route, draft), model_failed=True), False
+        why = "a chat model answers from the passages that were found"
+        draft = _draft_of(found, models)
+        return replace(self._finished(replace(question, why=why), draft), steps=tuple(steps)), found.whole
 
-    async def _quoted(
-        self, asked: _Asked, resolved: str, notes: tuple[str, ...], models: Models | None = None
-    ) -> Answer:
-        """The answer in quotations."""
-        asked.tell(Step("search", "searching the library"))
-        answer = await asyncio.to_thread(ask, self._library, resolved, asked.budget, asked.filters)
-        usage = replace(
-            answer.usage,
-            seconds=_seconds_since(asked.at),
-            requests=models.allowance.requests if models else 0,
-            cost=_cost(models),
-        )
-        answer = replace(answer, notes=notes + answer.notes + _as_of(asked.filters), usage=usage)
-        if resolved == asked.question:
-            return answer
-        named = identify(answer.asked_at, asked.question, answer.text, answer.citations)
-        return replace(answer, id=named, question=asked.question, read_as=resolved)
+    def _finished(self, question: Question, draft: Draft) -> Answer:
+        return _assembled(question, draft, self._library.generation)
 
-    def _told(
-        self, asked: _Asked, resolved: str, found: Found, models: Models, steps: tuple[str, ...]
-    ) -> Answer:
-        """The answer that a model gave, as far as it is grounded."""
-        grounding, allowance = found.grounding, models.allowance
-        refused = not grounding.sentences
-        text = NOT_IN_LIBRARY if refused else grounding.text
-        removed = tuple(fault.sentence for fault in grounding.faults)
-        were = "sentence was" if len(removed) == 1 else "sentences were"
-        gone = f"{len(removed)} {were} removed: not in the sources"
-        return Answer(
-            id=identify(asked.at, asked.question, text, grounding.citations),
-            question=asked.question,
-            asked_at=asked.at,
-            text=text,
-            sentences=grounding.sentences,
-            refused=refused,
-            removed=removed,
-            citations=grounding.citations,
-            nearest=nearest(found.hits) if refused else (),
-            filters=asked.filters,
-            generation=self._library.generation,
-            packing=found.report,
-            usage=Usage(
-                tokens_in=allowance.tokens_in,
-                tokens_out=allowance.tokens_out,
-                seconds=_seconds_since(asked.at),
-                requests=allowance.requests,
-                cost=_cost(models),
-            ),
-            answered_by=found.answered_by,
-            read_as=resolved if resolved != asked.question else None,
-            prompts=found.prompts,
-            notes=((gone,) if removed else ()) + found.notes + grounding.notes + _as_of(asked.filters),
-            steps=steps,
-            disagreements=grounding.disagreements,
-        )
+
+def _assembled(question: Question, draft: Draft, generation: int) -> Answer:
+    """The answer: what was drafted, with the question, the time and the generation that it belongs to."""
+    return Answer(
+        id=identify(question.asked_at, question.text, draft.text, draft.citations),
+        question=question.text,
+        asked_at=question.asked_at,
+        text=draft.text,
+        sentences=draft.sentences,
+        refused=draft.refused,
+        removed=draft.removed,
+        citations=draft.citations,
+        nearest=draft.nearest,
+        filters=question.filters,
+        generation=generation,
+        packing=replace(draft.packing, budget=question.budget),
+        usage=replace(draft.usage, seconds=_seconds_since(question.asked_at)),
+        answered_by=draft.answered_by,
+        read_as=_other(question),
+        prompts=draft.prompts,
+        notes=draft.notes + _as_of(question.filters),
+        disagreements=draft.disagreements,
+        route=question.route,
+        route_reason=question.why,
+    )
+
+
+def _other(question: Question) -> str | None:
+    """How a question was read, where that is other words."""
+    return question.read_as if question.read_as != question.text else None
+
+
+def _draft_of(found: Found, models: Models) -> Draft:
+    """What a model answered, as far as it is grounded."""
+    grounding, allowance = found.grounding, models.allowance
+    refused = not grounding.sentences
+    removed = tuple(fault.sentence for fault in grounding.faults)
+    were = "sentence was" if len(removed) == 1 else "sentences were"
+    gone = f"{len(removed)} {were} removed: not in the sources"
+    return Draft(
+        text=NOT_IN_LIBRARY if refused else grounding.text,
+        sentences=grounding.sentences,
+        citations=grounding.citations,
+        packing=found.report,
+        answered_by=found.answered_by,
+        refused=refused,
+        removed=removed,
+        nearest=nearest(found.hits) if refused else (),
+        notes=((gone,) if removed else ()) + found.notes + grounding.notes,
+        usage=Usage(allowance.tokens_in, allowance.tokens_out, 0.0, allowance.requests, _cost(models)),
+        prompts=found.prompts,
+        disagreements=grounding.disagreements,
+    )
 
 
 def _as_of(filters: Filters) -> tuple[str, ...]:

@@ -213,7 +213,7 @@ class _Asking:
         """By the plan's chat model, in a conversation of its own that leaves no trace but in the ledger."""
         plan = self._plan
         if plan.model is None:
-            from agent.answerers.quoted import ask
+            from agent.session import ask
 
             return ask(self._library, question, plan.budget)
         from agent.answers.events import final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -75,6 +75,12 @@ class Catalogue:
             ],
             np.str_,
         )
+
+    def named(self, designations: Iterable[str]) -> list[Document]:
+        """The documents of these designations, such as `EIP-20`; EIP and ERC share their numbers."""
+        wanted = ["".join(terms(one)[:1]) for one in designations]
+        found = (int(at) for one in wanted for at in np.flatnonzero(self.names == one))
+        return [self.document(self.uris[at]) for at in dict.fromkeys(found)]
 
     def recipes(self) -> Iterator[tuple[str, str]]:
         """Each uri with the recipe that its document was made by."""

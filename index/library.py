@@ -120,6 +120,14 @@ class Library:
         """The documents that pass a filter, ordered by uri."""
         return self._served(lambda now: now.catalogue.documents(filters))
 
+    def named(self, designations: Sequence[str]) -> list[Document]:
+        """The documents that have these designations, such as `EIP-1559`, in this order."""
+        return self._served(lambda now: now.catalogue.named(designations))
+
+    def respelled(self, stem: str) -> str | None:
+        """The commonest stem that is spelled nearly as this one, or with which it begins; None without."""
+        return self._served(lambda now: now.words.respelled(stem))
+
     def sql(self, *, memory: str = "1GB", threads: int = 2) -> DuckDBPyConnection:
         """A locked, read-only DuckDB connection over the newest generation's tables; the caller closes it.
 

@@ -107,3 +107,7 @@ class Reader:
     @once
     def _network(self) -> Network:
         return Network(packaged_weights(), threads=0, adapter=self._adapter)
+
+
+READER = Reader()
+"""The shipped reader; its model is loaded when it is first asked."""

@@ -13,6 +13,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ import numpy.typing as npt
 
 from index.errors import LibraryError
 from index.values import Passage
+
+_ALIKE, _LEAST = 0.82, 5
+"""Ratio of equal letters (Ratcliff and Metzener 1988) of two spellings of a word; letters of the shortest."""
 
 HEAP_BYTES = 64 * 1024 * 1024
 FIELDS = ("text", "context")
@@ -230,6 +234,10 @@ class Words:
         """In how many passages each stem stands."""
         return self._passages.frequencies(stems)
 
+    def respelled(self, stem: str) -> str | None:
+        """The commonest stem that is spelled nearly as this one, or with which it begins; None without."""
+        return self._passages.respelled(stem)
+
     def passages(
         self, words: Sequence[str], k: int, documents: Collection[int] | None = None, context: float = 1.0
     ) -> Scored:
@@ -300,6 +308,13 @@ class _Searcher:
 
     def frequencies(self, stems: Sequence[str]) -> list[int]:
         return [int(self._searcher.doc_freq("text", stem)) for stem in stems]
+
+    def respelled(self, stem: str) -> str | None:
+        known: list[str] = self._searcher.terms_with_prefix("text", stem[:1])
+        words = [word for word in known if word.isalpha() and abs(len(word) - len(stem)) <= 2]
+        near = get_close_matches(stem, words, n=5, cutoff=_ALIKE)
+        near = near or [word for word in known if len(word) >= _LEAST and stem.startswith(word)]
+        return max(near, key=lambda word: (int(self._searcher.doc_freq("text", word)), word), default=None)
 
     def search(
         self, words: Sequence[str], k: int, documents: Collection[int] | None, boosts: Mapping[str, float]

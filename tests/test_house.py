@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {"index": 0, "prompts": 1, "ingest": 2, "agent": 2, "evals": 3, "chaincite": 4}
 ROOMS = {
     "text": 1, "memory": 1, "records": 1, "answers": 2, "requests": 3, "models": 4, "onchain": 4,
-    "grounding": 5, "answerers": 6, "session": 7, "surfaces": 8,
+    "grounding": 5, "answerers": 6, "understanding": 7, "session": 8, "surfaces": 9,
 }  # fmt: skip
 """The floors of `agent`: a room imports those below it, for the type checker too."""
 MODULES = sorted(

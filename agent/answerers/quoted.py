@@ -1,117 +1,169 @@
-"""Asks a library: search, pack, pick, and the answer with all that it took."""
+"""Answers in quotations: search, pack, choose, and each sentence with whose it is and where it stands."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Protocol
 
-from agent.answerers.chain import answered, completed
-from agent.answerers.extract import Quote, extract
+from agent.answerers.selection import MOST_SENTENCES, Extraction, Quote, Scorer, Wish, select
 from agent.answers.cite import cite
-from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Answer, Sentence, Usage, identify
+from agent.answers.question import Question
+from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Draft, Sentence, Usage
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import Packing, pack
 from agent.text.corpus import Corpus
-from agent.text.render import readable
-from index.errors import BudgetError, SettingsError
-from index.values import Filters, Hit, Kind, SourceRef
+from agent.text.normalize import is_foreign
+from agent.text.render import readable, rendered
+from index.catalogue import STANDING
+from index.errors import BudgetError
+from index.values import Document, Filters, Hit, SourceRef
+from index.words import query_terms
 
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""
 
-ENOUGH = 2000
+ENOUGH = 3000
 """Tokens, the question's share aside, after which more evidence makes the choice of quotations worse."""
 
 NEAREST = 3
 """Sources named when the answer is refused."""
 
+_OF_ONE = 8
+"""Passages of a document that the question names, besides those that the search brings."""
+
+_MORE = 6
+"""Sentences of an answer that is asked to list something."""
+
+_LEAD = 160
+"""Characters of the longest lead that is shown with its item."""
+
+_ABOUT = 0.6
+"""Share of a question's terms that a title must hold to be what is asked for."""
+
+_LONG_WORD = 5
+"""Letters of the shortest word whose spelling is looked into."""
+
 
 class Library(Corpus, Protocol):
-    """What answering needs of a library."""
-
-    @property
-    def generation(self) -> int:
-        """The number of the generation that it serves."""
-        ...
+    """What quoting needs of a library."""
 
     def search(self, question: str, k: int = 10, filters: Filters = ...) -> list[Hit]:
         """The k best passages, best first."""
         ...
 
+    def named(self, designations: Sequence[str]) -> list[Document]:
+        """The documents that have these designations."""
+        ...
 
-def check(question: str) -> None:
-    """Raises SettingsError for an empty question."""
-    if not question.strip():
-        raise SettingsError(
-            'the question is empty; ask in words, as in: chaincite ask "What is the base fee?"'
+    def respelled(self, stem: str) -> str | None:
+        """The commonest stem that is spelled nearly as this one; None without."""
+        ...
+
+
+class Quoted:
+    """Answers from the passages of a library, without a chat model."""
+
+    def __init__(self, library: Library, reader: Scorer) -> None:
+        self._library, self._reader = library, reader
+
+    def answer(self, question: Question) -> Draft:
+        """What the library says in answer, or an honest refusal.
+
+        Raises BudgetError where nothing fits, and what the library raises.
+        """
+        asked = question.read_as
+        plan = Budget.plan(asked, min(question.budget, ENOUGH + count_tokens(asked) * 5 // 4))
+        named = self._library.named(question.entities.documents)
+        subject, notes = self._subject(question)
+        hits = self._hits(question, subject, named)
+        if question.entities.documents and not named and question.wants == "definition":
+            names = " or ".join(question.entities.documents)
+            return _refused(plan, pack(hits, plan), hits, f"{NOT_IN_LIBRARY[:-1]}: it holds no {names}.")
+        if not named and question.wants == "definition":
+            named = self._defining(subject, hits)
+            hits = self._with(named, hits, subject, question.filters)
+        packing = pack(hits, plan)
+        wish = Wish(
+            question=f"{question.before} {asked}".strip(),
+            subject=subject,
+            defines=question.wants == "definition",
+            named=frozenset(document.uri for document in named),
+            most=_MORE if question.wants == "list" else MOST_SENTENCES,
         )
+        found = select(
+            wish,
+            packing.sections,
+            self._library,
+            self._reader,
+            lambda quotes: plan.count(_text(quotes)) <= plan.reserve,
+        )
+        _check_room(packing, plan, found)
+        if not found.support.enough:
+            return _refused(plan, packing, hits, NOT_IN_LIBRARY)
+        return _draft(plan, packing, found.quotes, notes)
+
+    def _subject(self, question: Question) -> tuple[str, tuple[str, ...]]:
+        """The words that passages are found by: those of the question, as the library spells them.
+
+        Of a question in another language only the words that the library knows, and of a follow-up also those
+        of the question before it.
+        """
+        words = query_terms(f"{question.subject} {question.before}")
+        stems = [self._library.stems(word) for word in words]
+        counts = self._library.frequencies([stem for some in stems for stem in some[:1]])
+        foreign = is_foreign(question.read_as)
+        out, respelled = [], {}
+        for word, some, count in zip(words, stems, counts, strict=True):
+            if count or not word.isalpha():
+                out.append(word)
+            elif len(word) >= _LONG_WORD and not foreign and (near := self._library.respelled(some[0])):
+                out.append(near)
+                respelled[word] = near
+            elif not foreign:
+                out.append(word)
+        note = ", ".join(f"{near} for {word}" for word, near in respelled.items())
+        return " ".join(out), ((f"spelling read as {note}",) if note else ())
+
+    def _hits(self, question: Question, subject: str, named: Sequence[Document]) -> list[Hit]:
+        hits = self._library.search(f"{subject}", CANDIDATES, question.filters)
+        if question.before:
+            first = self._library.search(question.before, 1, question.filters)
+            named = [*named, *(hit.document for hit in first)]
+        return self._with(named, hits, subject, question.filters)
+
+    def _with(
+        self, documents: Iterable[Document], hits: Sequence[Hit], subject: str, filters: Filters
+    ) -> list[Hit]:
+        """The best passages of some documents, then the hits that are not among them."""
+        first: dict[str, Hit] = {}
+        for document in documents:
+            within = replace(filters, sources=(document.uri,)) if not filters.sources else filters
+            for hit in self._library.search(f"{subject} abstract", _OF_ONE, within):
+                if hit.document.uri == document.uri:
+                    first.setdefault(hit.passage.id, hit)
+        return [*first.values(), *(hit for hit in hits if hit.passage.id not in first)]
+
+    def _defining(self, subject: str, hits: Sequence[Hit]) -> list[Document]:
+        """The document whose title is the thing that is to be defined, the most settled one of several."""
+        wanted = set(self._library.stems(subject))
+        if not wanted:
+            return []
+        documents = {hit.document.uri: hit.document for hit in hits}
+        shares = {
+            uri: len(wanted & set(self._library.stems(f"{d.number or ''} {d.title}"))) / len(wanted)
+            for uri, d in documents.items()
+        }
+        best = max(shares, key=lambda uri: (shares[uri], _settled(documents[uri])), default="")
+        return [documents[best]] if best and shares[best] >= _ABOUT else []
 
 
-def ask(library: Library, question: str, budget: int, filters: Filters | None = None) -> Answer:
-    """The answer to a question without a chat model, within `budget` tokens, or an honest refusal.
-
-    It is computed where the question asks for rows of a chain's tables, else quoted from the library.
-    Raises SettingsError for an empty question, BudgetError for one that does not fit, and what the library
-    raises.
-    """
-    check(question)
-    filters = filters or Filters()
-    computed = answered(library, question, budget, filters)
-    if computed is None:
-        return _quoted(library, question, budget, filters)
-    others = tuple(kind for kind in filters.kinds or Kind if kind is not Kind.EVENT)
-    elsewhere = replace(filters, kinds=others)
-    return completed(computed, lambda clause, parts: _quoted(library, clause, budget // parts, elsewhere))
+def _settled(document: Document) -> float:
+    return STANDING.get((document.status or "").lower(), 0.0)
 
 
-def _quoted(library: Library, question: str, budget: int, filters: Filters) -> Answer:
-    asked_at, started = datetime.now(UTC), time.perf_counter()
-    plan = Budget.plan(question, min(budget, ENOUGH + count_tokens(question) * 5 // 4))
-    hits = library.search(question, CANDIDATES, filters)
-    packing = pack(hits, plan)
-    quotes = _quotes(library, question, packing, plan)
-    citations = tuple(cite(number, q.section, q.start, q.end) for number, q in enumerate(quotes, 1))
-    sentences = tuple(
-        Sentence(readable(quote.text, quote.unit), (number,)) for number, quote in enumerate(quotes, 1)
-    )
-    text = _text(quotes) or NOT_IN_LIBRARY
-    return Answer(
-        id=identify(asked_at, question, text, citations),
-        question=question,
-        asked_at=asked_at,
-        text=text,
-        sentences=sentences,
-        refused=not quotes,
-        removed=(),
-        citations=citations,
-        nearest=() if quotes else nearest(hits),
-        filters=filters,
-        generation=library.generation,
-        packing=replace(packing.report, budget=budget),
-        usage=Usage(
-            tokens_in=plan.question + packing.report.evidence,
-            tokens_out=plan.count(text),
-            seconds=round(time.perf_counter() - started, 3),
-        ),
-        answered_by=EXTRACTIVE,
-    )
-
-
-def _quotes(library: Library, question: str, packing: Packing, plan: Budget) -> tuple[Quote, ...]:
-    """What the evidence says in answer; nothing where it does not answer.
-
-    Raises BudgetError where there is evidence, and nothing of it fits.
-    """
-    found = extract(
-        question,
-        packing.sections,
-        library,
-        library.size,
-        lambda quotes: plan.count(_text(quotes)) <= plan.reserve,
-    )
+def _check_room(packing: Packing, plan: Budget, found: Extraction) -> None:
+    """Raises BudgetError where there is evidence, and nothing of it fits."""
     if packing.report.items and not packing.sections:
         least = min(item.tokens for item in packing.report.items)
         raise BudgetError(
@@ -123,18 +175,66 @@ def _quotes(library: Library, question: str, packing: Packing, plan: Budget) -> 
             f"no sentence fits into the {plan.reserve} tokens that a budget of {plan.total} promises the "
             f"answer; raise --budget, as to {plan.total * 2}"
         )
-    return found.quotes if found.support.enough else ()
+
+
+def _draft(plan: Budget, packing: Packing, quotes: Sequence[Quote], notes: tuple[str, ...]) -> Draft:
+    citations = tuple(cite(number, q.section, q.start, q.end) for number, q in enumerate(quotes, 1))
+    sentences = tuple(
+        Sentence(_shown(quote), (number,), verified_by="verbatim") for number, quote in enumerate(quotes, 1)
+    )
+    text = _text(quotes)
+    return Draft(
+        text=text,
+        sentences=sentences,
+        citations=citations,
+        packing=packing.report,
+        answered_by=EXTRACTIVE,
+        notes=notes,
+        usage=Usage(plan.question + packing.report.evidence, plan.count(text), 0.0),
+    )
+
+
+def _refused(plan: Budget, packing: Packing, hits: Sequence[Hit], text: str) -> Draft:
+    return Draft(
+        text=text,
+        sentences=(),
+        citations=(),
+        packing=packing.report,
+        answered_by=EXTRACTIVE,
+        refused=True,
+        nearest=nearest(hits),
+        usage=Usage(plan.question + packing.report.evidence, plan.count(text), 0.0),
+    )
 
 
 def _text(quotes: Sequence[Quote]) -> str:
-    """The final text: each quotation with its number, and the name of a document new to the text."""
+    """The final text: each quotation with its number, and whose it is where that is new to the text."""
     lines, named = [], set()
     for number, quote in enumerate(quotes, 1):
         document = quote.section.document
-        name = f" ({document.number})" if document.number and document.uri not in named else ""
+        name = f" ({label(document)})" if document.number and document.uri not in named else ""
         named.add(document.uri)
-        lines.append(f"{readable(quote.text, quote.unit)}{name} [{number}]")
+        lines.append(f"{_shown(quote)}{name} [{number}]")
     return "\n".join(lines)
+
+
+def label(document: Document) -> str:
+    """Whose words they are: designation, status and date, as far as they are known."""
+    date = f"{document.published_at}" if document.published_at else ""
+    return ", ".join(
+        part for part in (document.number or document.title, document.status or "", date) if part
+    )
+
+
+def _shown(quote: Quote) -> str:
+    """A quotation as a person reads it: rendered, a row below its header, an item behind its short lead."""
+    text = readable(rendered(quote.text) if quote.unit != "code" else quote.text, quote.unit)
+    lead = readable(rendered(quote.lead), "prose")
+    if quote.unit == "row" and lead and lead not in text:
+        return f"{lead}\n{text}"
+    if quote.unit == "item" and lead.endswith((":", "：")) and len(lead) <= _LEAD and lead not in text:
+        return f"{lead} {text}"
+    return text
 
 
 def nearest(hits: Sequence[Hit]) -> tuple[SourceRef, ...]:

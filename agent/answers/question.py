@@ -48,6 +48,7 @@ class Question:
     text: as it was asked; read_as: as it reads without the conversation, the same where it is complete.
     entities: what it names itself; context: what the question before it named, where it is a follow-up.
     before: the question that it follows, as that was read; it helps a search, and is never quoted.
+    subject: what it is about, without the words that only ask to be told.
     route, why: who is to answer, and the features that decided it, in words.
     budget: tokens that a request may take, its answer included.
     """
@@ -63,3 +64,4 @@ class Question:
     wants: Want = "explanation"
     route: Route = "quoted"
     why: str = ""
+    subject: str = ""

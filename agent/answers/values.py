@@ -118,6 +118,8 @@ class Answer:
     answered_by: the chat model that spoke, or `extractive`; prompts: the prompts used, by name, as hashes.
     notes: what a person should know of how the answer came to be; steps: what was done.
     cached: whether it was given to the same question before.
+    model_failed: a chat model was asked and gave no answer, so that the library was quoted.
+    route, route_reason: who was to answer, and why.
     """
 
     id: str
@@ -140,6 +142,9 @@ class Answer:
     steps: tuple[str, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
     cached: bool = False
+    model_failed: bool = False
+    route: str = ""
+    route_reason: str = ""
 
     @property
     def age(self) -> Age:

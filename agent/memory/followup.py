@@ -1,78 +1,91 @@
-"""Questions that lean on the conversation before them, and what they mean without it."""
+"""Questions that lean on the conversation before them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from agent.memory.conversations import Turn
-from index.words import STOPWORDS, query_terms
+from index.words import STOPWORDS, designations, query_terms
 
 _BEGINS = re.compile(
-    r"\W*(?:and|but|so|or|also|then|what about|how about|why not|why|how so|more)\b", re.IGNORECASE
-)
-_POINTS = re.compile(
-    r"\b(?:it|its|it's|itself|they|them|their|theirs|this|these|those|that one"
-    r"|the (?:same|former|latter|other|first|second)(?: one)?)\b",
+    r"\W*(?:and|but|so|or|also|then|what about|how about|more|again|und|et|y|e)\b"
+    r"|\W*(?:why|why not|how so|how|since when|where|when)\W*$",
     re.IGNORECASE,
 )
-_POSSESSIVE = re.compile(r"\b(?:its|their|theirs)\b", re.IGNORECASE)
-_PERSONAL = re.compile(r"\b(?:it|they|them|itself)\b", re.IGNORECASE)
+_POINTS = re.compile(
+    r"\b(?:it|its|it's|itself|they|them|their|theirs|he|she|his|her|that one|this one"
+    r"|(?:this|that|these|those)(?= (?:is|are|was|were|do|does|did|can|will|mean\w*|work\w*|differ\w*"
+    r"|more|again|one|proposals?|standards?|eips?|ercs?|bips?|documents?|in|to|for|and|or)\b|\W*$)"
+    r"|the (?:same|former|latter|other|previous)(?: one)?(?=\W*$| (?:is|are|was|do|does))"
+    r"|the (?:first|second) one)\b",
+    re.IGNORECASE,
+)
+_IMPERSONAL = re.compile(
+    r"\b(?:is|was|be|does|would|will|did|should|makes?|find|means?) it\b(?= (?:an? |ok|so |more |less |too )?[\w-]+.{0,80}"
+    r"\b(?:to|that|for|when|if)\b)",
+    re.IGNORECASE,
+)
+"""An `it` that points at nothing, as in "is it possible to"."""
+
+_SUBJECT = re.compile(
+    r"\b(?:do|does|did|is|are|was|were|can|will|should|must|has|have|would) (?:it|they|he|she)\b",
+    re.IGNORECASE,
+)
+_OWNER = re.compile(
+    r"\b(?:do|does|did|is|are|was|were|can|will|should|must|has|have) (?:its|their|his|her)\b", re.IGNORECASE
+)
+"""The subject of a clause by whose it is, as in "which part do their addresses use"."""
 _NAME = re.compile(
-    r"\b(?:EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?[0-9]+\b"
-    r"|\b0x[0-9a-fA-F]{8,}\b"
+    r"\b0x[0-9a-fA-F]{8,}\b"
     r"|\b[A-Z][\w-]*[A-Z0-9][\w-]*\b"
+    r"|\b\w+_\w+\b"
     r"|(?<!^)\b[A-Z][a-z]+(?: (?:v\d+|[A-Z][\w-]+))*\b"
 )
+_DISCOURSE = frozenset(
+    [
+        "more", "detail", "details", "simply", "simple", "simpler", "shorter", "longer", "example",
+        "examples", "elaborate", "continue", "again", "explain", "explanation", "summarize",
+        "summarise", "please", "further", "word", "words", "give", "show", "tell", "one", "way", "say",
+        "clarify", "expand", "plain", "english", "short", "briefly", "brief", "mean", "else",
+        "anything", "next", "previous", "last", "answer", "reason",
+    ]
+)  # fmt: skip
+"""Words that ask for more of what was said, and name no subject."""
 _FEW = 4
 """Terms that a question with an opening such as "and" may have and still lean on the one before."""
 
 
-def leans(question: str) -> bool:
+def needs_context(question: str) -> bool:
     """Whether a question cannot be understood alone, as far as its words show.
 
-    >>> leans("and what about its successor?"), leans("What is the base fee of EIP-1559?")
-    (True, False)
+    It can where it names its subject. A pronoun has one where words of substance stand before it.
+
+    >>> [needs_context(q) for q in ("and its successor?", "who wrote it?", "explain that more simply")]
+    [True, True, True]
+    >>> [needs_context(q) for q in ("Why was EIP-3074 withdrawn?", "What does a node do when it restarts?")]
+    [False, False]
     """
-    if names(question):
-        return bool(_BEGINS.match(question)) and len(query_terms(question)) <= _FEW
-    short = len([term for term in query_terms(question) if term not in STOPWORDS]) <= _FEW
-    return bool(_POINTS.search(question)) or (bool(_BEGINS.match(question)) and short)
+    opened = bool(_BEGINS.match(question)) and len(_substance(question)) <= _FEW
+    if opened:
+        return True
+    pointed = _POINTS.search(_IMPERSONAL.sub("", question))
+    before = question[: pointed.start()] if pointed else ""
+    if pointed and not names(before):
+        few = len(_substance(before))
+        asked = _SUBJECT.search(question) or _OWNER.search(question)
+        if not few or (asked and few < _FEW) or len(_substance(question)) < 3:
+            return True
+    return not names(question) and not _substance(question)
+
+
+def _substance(text: str) -> list[str]:
+    return [term for term in query_terms(text) if term not in STOPWORDS and term not in _DISCOURSE]
 
 
 def names(text: str) -> list[str]:
-    """The designations, addresses and proper names in a text, in order, each once.
+    """The designations, addresses and proper names in a text, each once.
 
     >>> names("Does Uniswap v3 follow EIP-1559?")
-    ['Uniswap v3', 'EIP-1559']
+    ['EIP-1559', 'Uniswap v3']
     """
-    return list(dict.fromkeys(match.group() for match in _NAME.finditer(text)))
-
-
-def resolve(question: str, turns: Sequence[Turn]) -> str:
-    """The question with what it leans on named, by the words alone: what was spoken of last stands for `it`.
-
-    >>> resolve("and what is its status?", [Turn("", "What is EIP-1559?", "", "")])
-    "and what is EIP-1559's status?"
-    """
-    if not turns or not leans(question):
-        return question
-    if names(question):
-        return _like_the_last(question, turns[-1].resolved)
-    subject = next((found for turn in reversed(turns) if (found := names(turn.resolved))), None)
-    if subject is None:
-        return f"{turns[-1].resolved.rstrip()} {question}"
-    named = " and ".join(subject[:2])
-    if _POSSESSIVE.search(question):
-        return _POSSESSIVE.sub(f"{named}'s", question, count=1)
-    if _PERSONAL.search(question):
-        return _PERSONAL.sub(named, question, count=1)
-    return f"{named}: {question}"
-
-
-def _like_the_last(question: str, last: str) -> str:
-    """The last question, asked of another thing: "and ERC-721?" takes its words and changes the name."""
-    before, now = names(last), names(question)
-    if len(before) != 1 or len(now) != 1:
-        return f"{last.rstrip()} {question}"
-    return last.replace(before[0], now[0])
+    found = (match.group() for match in _NAME.finditer(text))
+    return list(dict.fromkeys([*designations(text), *found]))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.answerers.quoted import ask
+from agent.session import ask
 from agent.answers.markdown import to_markdown
 from agent.answers.packing import PackedItem, PackingReport
 from agent.answers.place import citation_line, link, place

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.answerers.quoted import ask
+from agent.session import ask
 from agent.answers.values import Answer
 from agent.surfaces.cli.batch import AnswersFile, Asked, asked, read_questions, run
 from index.errors import BudgetError, SourceError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.answerers.chain import answered, completed
-from agent.answerers.quoted import ask
+from agent.session import ask
 from agent.answers.values import NOT_IN_LIBRARY, Answer, Sentence
 from agent.answers.verify import verify
 from agent.onchain.sandbox import SCHEME, rereading

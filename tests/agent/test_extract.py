@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.answerers.extract import MOST_SENTENCES, extract
-from agent.answerers.quoted import ask
+from agent.session import ask
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import pack
 from index.errors import BudgetError

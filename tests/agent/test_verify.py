@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.answerers.quoted import ask
+from agent.session import ask
 from agent.answers.verify import verify
 from index.errors import Gone, Reorged, SourceError, Unreachable
 from index.values import Reading

@@ -1,0 +1,381 @@
+"""Chooses the sentences of the evidence that answer a question, verbatim.
+
+A sentence is scored by its words and its closeness in meaning, by the rank of its section, by whether the
+question names its document, and by a reader (`index.reader`) that was trained to tell answering sentences
+from their neighbours. The first two choose what the reader reads; both scores are brought to one scale and
+added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.answerers.question_terms import QuestionTerms
+from agent.answers.packing import Section
+from agent.text.corpus import Corpus
+from agent.text.sentences import Sentence, Unit, split
+from index.catalogue import STANDING
+from index.reader import InContext
+from index.values import Kind
+
+MOST_SENTENCES = 3
+"""Sentences of an answer, unless it is asked for more."""
+
+_EMBEDDED = 64
+"""Sentences that are embedded for a question; the rest were too far off by their words."""
+
+_LONG, _RUN = 700, 400
+"""Characters of the longest unit quoted, and of the longest run of short units quoted as one."""
+
+_LEAD = 200
+"""Characters of its lead that are embedded with a sentence."""
+
+_LICENCE = "SPDX-License-Identifier"
+"""What a file of code begins with, which answers nothing."""
+
+_READ = 24
+"""Sentences that the reader reads."""
+
+_NEAR = 160
+"""Characters around a sentence that the reader reads with it."""
+
+_CLOSEST = 3
+"""Sentences whose closeness to the question is averaged."""
+
+_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _SUBJECT, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 1.0, 0.3, 0.2
+"""Weights of a sentence's words, its headings', its cosine, section, sort and form, of its place being
+named in the question, and of a fragment."""
+
+_PLAIN, _BY_NAME, _OPENS, _SETTLED = 0.5, 1.0, 1.0, 0.3
+"""Weights beside the reader's score, all in standard deviations: of the score without the reader, of a
+document that the question names or defines, of the opening of its abstract, and of its status."""
+
+_BEHIND = 2.0
+"""A further sentence is taken when it scores at most so much less than the best."""
+
+_TWIN = 0.95
+"""Cosine above which two sentences say the same."""
+
+READS = 0.0
+"""Weight of the reader in the decision to refuse."""
+
+_NAME = re.compile(r"0x[0-9a-fA-F]{2,}|`[^`]+`|<code>|\b[A-Z]{2,}(_[A-Z0-9]+)+\b|\b[a-z]+[A-Z]\w+|\w+\(")
+
+_TITLE = re.compile(r"[^.!?:;`]{0,90}$")
+_ADDRESS = re.compile(
+    r"\W*(?:<?(?:https?|ftp|git)://\S+>?\W*)+$|\W*\[[^\]]*\]\([^)]*\)\W*$|\W*\[\[[^\]]*\]\]\W*$"
+)
+_CONTENTS = re.compile(r"(?:\.\s?){4,}\s*\d*\s*$")
+_ASIDE = re.compile(
+    r"(?:copyright|acknowledge?ments?|references?|citations?|licen[cs]e|table of contents"
+    r"|change ?log|authors?)",
+    re.IGNORECASE,
+)
+"""Headings of sections that answer nothing but what they are named by."""
+
+_OPENING = re.compile(
+    r"\b(?:abstract|simple summary|summary|introduction|overview|motivation|purpose|definition)\b",
+    re.IGNORECASE,
+)
+
+
+class Scorer(Protocol):
+    """What reads a question beside sentences, such as `index.reader.Reader`."""
+
+    def scores(self, question: str, texts: Sequence[InContext]) -> npt.NDArray[np.float32]:
+        """How well each text answers, shape (len(texts),), in log odds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A verbatim span `section.text[start:end]` that helps to answer.
+
+    lead: the line above its list or table.
+    """
+
+    section: Section
+    start: int
+    end: int
+    unit: Unit
+    lead: str = ""
+
+    @property
+    def text(self) -> str:
+        """The quoted words, exactly."""
+        return self.section.text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How well the evidence supports an answer, in the figures that the decision to refuse rests on.
+
+    closeness: mean cosine of the question and its three closest sentences.
+    covered: the best section's share of the question's information.
+    information: the same in words, where a word that stands nowhere else counts as 1.
+    unnamed: the share of the question's information that lies in names and numbers which no quote, nor a
+    heading above it, holds.
+    formed: whether the quotes hold what the answer must look like, such as the digits of a hash.
+    read: the reader's log odds of the best sentence.
+    """
+
+    closeness: float
+    covered: float
+    information: float
+    unnamed: float
+    formed: bool = True
+    read: float = 0.0
+
+    @property
+    def margin(self) -> float:
+        """Log odds that the evidence answers the question, less those at which it is refused.
+
+        The weights are a logistic fit of a hundred judged questions, asked with and without the documents
+        that answer them, and of some that have no answer.
+        """
+        known = 1.75 * self.closeness + 2.49 * self.covered + 1.33 * self.information + READS * self.read
+        return known - 2.6 * self.unnamed - 3.88
+
+    @property
+    def enough(self) -> bool:
+        """Whether to answer at all."""
+        return self.formed and self.margin > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The quotes, best section first, and how well they are supported."""
+
+    quotes: tuple[Quote, ...]
+    support: Support
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    section: Section
+    sentence: Sentence
+    words: frozenset[str]
+    around: frozenset[str]
+    named: bool
+    opens: bool = False
+
+    @property
+    def quote(self) -> Quote:
+        sentence = self.sentence
+        return Quote(self.section, sentence.start, sentence.end, sentence.unit, sentence.lead)
+
+    @property
+    def text(self) -> str:
+        return self.section.text[self.sentence.start : self.sentence.end]
+
+    @property
+    def in_context(self) -> str:
+        """What is embedded: the heading and the lead, then the text."""
+        above = [*self.section.passages[0].heading[-1:], self.sentence.lead[-_LEAD:], self.text]
+        return "\n".join(line for line in above if line)
+
+    @property
+    def as_read(self) -> InContext:
+        """What the reader reads: whose text it is, under which heading, and what stands around it."""
+        text, sentence = self.section.text, self.sentence
+        before = sentence.lead or text[max(0, sentence.start - _NEAR) : sentence.start]
+        return InContext(about(self.section), before, self.text, text[sentence.end : sentence.end + _NEAR])
+
+
+def about(section: Section) -> str:
+    """Whose text a section is, in a line: designation, status, title and heading."""
+    document, heading = section.document, section.passages[0].heading
+    path = " › ".join([name for name in heading if name != document.title][-2:])
+    status = f"({document.status})" if document.status else ""
+    name = " ".join(part for part in (document.number or "", status, document.title) if part)
+    return f"{name} § {path}" if path else name
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of the selection.
+
+    question: as the reader reads it; subject: the words that sentences are found by; defines: whether a thing
+    is to be defined; named: uris of the documents that the question names; most: sentences at most.
+    """
+
+    question: str
+    subject: str
+    defines: bool = False
+    named: frozenset[str] = frozenset()
+    most: int = MOST_SENTENCES
+
+
+def select(
+    wish: Wish,
+    sections: Sequence[Section],
+    corpus: Corpus,
+    reader: Scorer,
+    fits: Callable[[Sequence[Quote]], bool],
+) -> Extraction:
+    """Picks the sentences of the sections (best first) that answer the question, the best sentence first.
+
+    fits: whether these quotes together are within the answer's tokens. No quotes come back where nothing can
+    be quoted; whether the support is enough is the caller's to decide.
+    """
+    asked = QuestionTerms(wish.subject, corpus, corpus.size)
+    candidates = _candidates(sections, asked, corpus, wish)
+    best = max((section.score for section in sections), default=0.0) or 1.0
+    lexical = {id(c): _lexical(c, asked, best) for c in candidates}
+    candidates = sorted(candidates, key=lambda c: -lexical[id(c)] - 0.5 * c.opens)[:_EMBEDDED]
+    if not candidates:
+        return Extraction((), Support(0.0, 0.0, 0.0, 0.0))
+    rows = corpus.embed([wish.question, *(c.in_context for c in candidates)])
+    meaning = rows[1:] @ rows[0]
+    plain = np.array([lexical[id(c)] for c in candidates], np.float32) + _MEANING * meaning
+    order = np.argsort(-(plain + 0.5 * np.array([c.opens + c.named for c in candidates])), kind="stable")[
+        :_READ
+    ]
+    candidates, plain, rows = [candidates[i] for i in order], plain[order], rows[1:][order]
+    read = reader.scores(wish.question, [c.as_read for c in candidates])
+    scores = _scaled(read) + _PLAIN * _scaled(plain) + [_prior(c, wish) for c in candidates]
+    chosen = _choose(candidates, scores.tolist(), rows, asked, fits, wish)
+    quoted = [candidates[at] for at in chosen]
+    closest = float(np.sort(meaning)[-_CLOSEST:].mean())
+    support = _support(asked, sections, quoted, corpus, closest)
+    return Extraction(tuple(c.quote for c in quoted), replace(support, read=float(read.max())))
+
+
+def _scaled(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scores with mean 0 and deviation 1."""
+    return np.asarray((scores - scores.mean()) / (scores.std() + 1e-6), np.float32)
+
+
+def _prior(candidate: _Candidate, wish: Wish) -> float:
+    """What speaks for a sentence before it is read: its document, its place there, and its status."""
+    settled = STANDING.get((candidate.section.document.status or "").lower(), 0.0)
+    named = candidate.section.document.uri in wish.named
+    return _BY_NAME * named + _OPENS * (wish.defines and candidate.opens) + _SETTLED * settled
+
+
+def _candidates(
+    sections: Sequence[Section], asked: QuestionTerms, corpus: Corpus, wish: Wish
+) -> list[_Candidate]:
+    found = []
+    for section in sections:
+        heading = section.passages[0].heading
+        if section.document.kind is not Kind.CODE and heading and _ASIDE.fullmatch(heading[-1].strip()):
+            continue
+        around = frozenset(corpus.stems(section.passages[0].context))
+        named = asked.of(section, corpus)
+        opening = section.document.uri in wish.named and bool(heading and _OPENING.search(heading[-1]))
+        text = section.text
+        for at, sentence in enumerate(_runs(text, split(text))):
+            body = text[sentence.start : sentence.end]
+            if not _quotable(body, sentence):
+                continue
+            lead = frozenset(corpus.stems(sentence.lead))
+            words = frozenset(corpus.stems(body))
+            found.append(_Candidate(section, sentence, words, around | lead, named, opening and at < 2))
+    return found
+
+
+def _quotable(body: str, sentence: Sentence) -> bool:
+    """Whether a unit can stand as an answer: no front matter, title, address or table of contents."""
+    if len(body) > _LONG or sentence.unit == "field" or _LICENCE in body:
+        return False
+    if _ADDRESS.match(body) or _CONTENTS.search(body):
+        return False
+    bare = sentence.unit == "prose" and bool(_TITLE.match(body)) and not re.search(r"\d|`", body)
+    return not (bare and len(body.split()) < 9)
+
+
+def _runs(text: str, sentences: Sequence[Sentence]) -> Iterator[Sentence]:
+    """Joins short neighbours that are read together: items, lines of code, a table's rows and its head."""
+    held: Sentence | None = None
+    for sentence in sentences:
+        if held is not None and held.unit == sentence.unit and _joins(text, held, sentence):
+            held = Sentence(held.start, sentence.end, held.unit, held.lead)
+            continue
+        if held is not None:
+            yield held
+        held = sentence
+    if held is not None:
+        yield held
+
+
+def _joins(text: str, held: Sentence, after: Sentence) -> bool:
+    together = held.lead == after.lead or after.lead == text[held.start : held.start + len(after.lead)]
+    return held.unit in ("item", "row", "code") and together and after.end - held.start <= _RUN
+
+
+def _lexical(candidate: _Candidate, asked: QuestionTerms, best: float) -> float:
+    """What can be said of a sentence without embedding it. best: the score of the best section."""
+    held = asked.share(candidate.words)
+    beside = asked.share(candidate.words | candidate.around) - held
+    poor = candidate.sentence.unit in ("code", "field") or len(candidate.words) < 4
+    return (
+        _WORDS * held
+        + _CONTEXT * beside
+        + _RANK * candidate.section.score / best
+        + _SORT * _sort(candidate, asked)
+        + _FORM * (bool(asked.forms) and asked.formed(candidate.text))
+        + _SUBJECT * candidate.named
+        - _POOR * poor
+    )
+
+
+def _sort(candidate: _Candidate, asked: QuestionTerms) -> float:
+    """Whether the sentence holds the sort of thing asked for: a number that the question lacks, a name."""
+    number = asked.wants_number and any(word[:1].isdigit() for word in candidate.words - asked.weights.keys())
+    name = asked.wants_name and bool(_NAME.search(candidate.text))
+    return number + 0.5 * name
+
+
+def _choose(
+    candidates: Sequence[_Candidate],
+    scores: Sequence[float],
+    vectors: npt.NDArray[np.float32],
+    asked: QuestionTerms,
+    fits: Callable[[Sequence[Quote]], bool],
+    wish: Wish,
+) -> list[int]:
+    """Indices of the best candidate, then of those that score well and add most of what is not yet said.
+
+    Where several documents are named, each has its best sentence before any has its second.
+    """
+    chosen: list[int] = []
+    said: frozenset[str] = frozenset()
+    owed = {c.section.document.uri for c in candidates} & wish.named if len(wish.named) > 1 else set()
+    floor = max(scores) - _BEHIND
+    left = set(range(len(scores)))
+    while left and len(chosen) < max(wish.most, len(wish.named)):
+        gains = {i: scores[i] + bool(chosen) * asked.share(candidates[i].words - said) for i in left}
+        due = {i for i in left if candidates[i].section.document.uri in owed}
+        best = min(due if chosen and due else left, key=lambda i: (-gains[i], i))
+        left.discard(best)
+        if chosen and best not in due and scores[best] < floor:
+            continue
+        twin = any(float(vectors[best] @ vectors[i]) > _TWIN for i in chosen)
+        if twin or not fits([candidates[i].quote for i in [*chosen, best]]):
+            continue
+        chosen.append(best)
+        owed.discard(candidates[best].section.document.uri)
+        said |= candidates[best].words
+    return chosen
+
+
+def _support(
+    asked: QuestionTerms,
+    sections: Sequence[Section],
+    quoted: Sequence[_Candidate],
+    corpus: Corpus,
+    closeness: float,
+) -> Support:
+    covered = max(
+        asked.share(frozenset(corpus.stems(f"{section.passages[0].context}\n{section.text}")))
+        for section in sections
+    )
+    said = frozenset().union(*(candidate.words | candidate.around for candidate in quoted))
+    formed = asked.formed("\n".join(candidate.text for candidate in quoted))
+    return Support(closeness, covered, covered * asked.total, asked.unnamed(said), formed)
