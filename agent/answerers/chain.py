@@ -253,7 +253,8 @@ def _statements(
         try:
             reading = read(question, known, lambda one: _kind_of(connection, one))
         except Declined as fault:
-            return _Refused(str(fault)) if anchored else None
+            understood = all(one.kinds for one in tokens(question, known))
+            return _Refused(str(fault)) if anchored or understood else None
         if reading is None:
             return None
         if len(chains) > 1:

@@ -187,6 +187,7 @@ SUBJECTS: Mapping[SubjectName, Subject] = {
                 ("gas_used", "gas used", "gas"),
                 ("fullness", "fullness", "percent", "gas_used * 100.0 / gas_limit"),
                 ("base_fee_per_gas", "base fee per gas", "gwei"),
+                ("seconds", "Unix time in seconds", "number", "epoch(block_timestamp)::BIGINT"),
                 ("size", "size", "bytes"),
                 ("transaction_count", "number of transactions", "number"),
                 ("failed", "number of failed transactions", "number"),

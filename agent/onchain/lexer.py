@@ -199,6 +199,8 @@ def _event(words: tuple[str, ...], known: Known) -> dict[str, str]:
     """The event that words name: `Swap`, `swaps`, `names renewed`. events: in the plural, it stands alone."""
     joined = "".join(words)
     for name in sorted(known.events):
+        if name == "Transfer" and joined == "transfers":
+            continue
         if joined == name.lower() and (len(words) > 1 or name.lower() not in ("permit",)):
             return {"event_value": name}
         if joined in (f"{name.lower()}s", f"{name.lower()}es"):

@@ -74,6 +74,10 @@ CONCEPTS: Mapping[str, Mapping[SubjectName, str]] = {
     "size": {"blocks": "size"},
     "time": {"blocks": "block_timestamp", "transactions": "block_timestamp"},
     "fullness": {"blocks": "fullness"},
+    "seconds": {"blocks": "seconds"},
+    "logs": {"transactions": "logs", "blocks": "logs"},
+    "transfers": {"transactions": "transfers", "blocks": "transfers"},
+    "transaction_count": {"blocks": "transaction_count"},
     "address": {},
 }
 """What a word may mean, as the column of each subject that has it; an address needs a verb that says which."""
@@ -143,6 +147,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "parent_hash": "parent hash|hash of parent|parent|hash of parent block|parent block hash",
         "size": "size|block size|size in bytes|byte|byte size",
         "time": "time|timestamp|date|block time|time stamp",
+        "seconds": "second|how long|time difference|elapsed time",
         "fullness": "fullness|utilisation|utilization|gas utilisation|gas utilization|full|"
         "share of gas limit used|percentage of gas limit used",
         "address": "address|account|wallet|eoa|externally owned account",
@@ -266,11 +271,11 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "receive": "received|receive|receives|receiving|got|gets|obtained|collected|took in|accept",
         "pay": "paid|pay|pays|paying",
         "use": "used|use|uses|using|consumed|consume|consumes|burning|spent on",
-        "emit": "emitted|emit|emits|emitting|produced|produce|logged|triggered|generated|raised|fired|trigger",
+        "emit": "emitted|emit|emits|emitting|logged|triggered|generated|raised|fired|trigger",
         "call": "called|call|calls|calling|invoked|invoke|invoking|invokes|interact with|interacted with",
         "move": "transferred|moved|moving|transferring|move|flowed|changed hands|flow",
         "carry": "carried|carry|carries|carrying|attached|contained value|transport",
-        "mine": "mined|produced by|built|proposed|mine|build|propose|validate|validated",
+        "mine": "mined|produced|produce|built|proposed|mine|build|propose|validate|validated",
         "approve": "approved|approve|approving|granted|given approval|grant",
         "set": "set|sets|setting|specified|specify|offered|offer|bid|declare|allowed",
         "contain": "contain|contains|containing|include|includes|included|including|hold|holds|"
@@ -293,6 +298,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
     "net": {"": "net|net flow|net gain|net change|net inflow|net outflow|net amount|net loss|net transfer|"
                 "gain|gained|lost|net balance change|net flow of|net position change|received minus sent|profit"},
     "swap": {"": "swapped|swap|trade|traded|exchange|exchanged|exchange rate|rate"},
+    "per_gas": {"": "per gas|per unit of gas"},
     "raw": {"": "raw|raw unit|in raw units|base unit|smallest unit|raw units"},
     "unit": {"ether": "in eth|in ether", "gwei": "gwei|in gwei", "wei": "in wei", "percent": "in percent|%"},
     "pronoun": {"": "it|its|they|them|their|of them|of these|of those|these|those|he|that transaction|"
@@ -373,7 +379,9 @@ def entries() -> Mapping[tuple[str, ...], tuple[Entry, ...]]:
 
 def _forms(phrase: str, kind: str) -> list[tuple[str, ...]]:
     words = tuple(phrase.split())
-    if kind not in ("subject", "column", "adjective") or words[-1].endswith("s"):
+    if kind not in ("subject", "column", "adjective"):
         return [words]
+    if words[-1].endswith("s"):
+        return [words, (*words[:-1], f"{words[-1]}es")]
     plural = f"{words[-1][:-1]}ies" if words[-1].endswith("y") and words[-1][-2] not in "aeo" else f"{words[-1]}s"
     return [words, (*words[:-1], plural)]

@@ -26,6 +26,8 @@ _FITTING: dict[str, tuple[SubjectName, ...]] = {
 }  # fmt: skip
 """Subjects of which a verb says nothing new."""
 
+_IN_ETHER = ("fee", "tip", "burnt", "value", "gas_price", "base_fee", "tip_per_gas", "max_fee", "max_tip")
+
 _CONCEPT_OF = {"full": "fullness", "big": "size", "when": "time"}
 
 
@@ -72,6 +74,8 @@ class _Measure:
 
     def made(self) -> Measured:
         self._events()
+        self._units()
+        self._agents()
         special = self._net() or self._swap()
         if special is None:
             for step in (self._share, self._difference, self._ranked, self._grouped, self._overlap, self._figure):
@@ -104,8 +108,22 @@ class _Measure:
                 raise Declined(f"{name} events are no {self.subject}")
             self.where = both(self.where, Compare(column="event", values=(name,)))
             self.after = both(self.after, Compare(column="event", values=(name,)))
-        if self.subject == "blocks" and not (self.where == both()):
-            pass
+
+    def _units(self) -> None:
+        """ETH beside another amount is its unit: `how much ETH was burnt`."""
+        money = [o for o in self.left if o.kinds.get("column") in _IN_ETHER]
+        for at, one in enumerate(self.left):
+            if one.kinds.get("column") == "ether" and money:
+                self.left[at] = Token(one.text, {"unit": "ether"})
+
+    def _agents(self) -> None:
+        """`by` before the rows themselves, or before what they are put in order by, says nothing more."""
+        ordered = self.has("superlative")
+        for at in range(len(self.left) - 2, -1, -1):
+            one, after = self.left[at], self.left[at + 1]
+            own = after.kinds.get("subject") == self.subject
+            if ("by" in one.kinds or "from" in one.kinds) and (own or (ordered and "by" in one.kinds and ("column" in after.kinds or "quantity" in after.kinds))):
+                del self.left[at]
 
     def concept(self, *, roles: bool = True, numbers: bool = True) -> str | None:
         """The first column that is named and that the subject has; it is used up."""
@@ -117,6 +135,7 @@ class _Measure:
             if one.kinds.get("column") == "contract" and "subject" in one.kinds:
                 continue
             del self.left[at]
+            self.left = [o for o in self.left if self._concept_of(o) != name or "subject" in o.kinds]
             self._unit(column.name)
             return column.name
         return None
@@ -245,7 +264,7 @@ class _Measure:
             if word == "which":
                 return False
             raise Declined("a comparison needs two blocks; name them")
-        while self.take("difference") or self.take("and"):
+        while self.take("difference") or self.take("and") is not None or self.take("to") is not None:
             pass
         self.take("unit"), self.take("number")
         self.fields |= {"blocks": tuple(spans), "compare": word}
@@ -254,7 +273,6 @@ class _Measure:
             self._block_noun()
         if self.has("which", "which") and self.has("subject", "blocks"):
             raise Declined("it asks both which block, and by how much; ask one")
-        self.take("quantity", "many") and self.take("column", "gas_used_") 
         self._scalar()
         return True
 
@@ -264,7 +282,8 @@ class _Measure:
 
     def _scalar(self) -> None:
         """One figure: an aggregate of a column, distinct values, or how many rows."""
-        self.take("quantity"), self.take("which", "which")
+        much = self.take("quantity") == "much"
+        self.take("which", "which")
         aggregate = self.take("aggregate")
         if self.take("superlative", "most"):
             aggregate = "max"
@@ -277,14 +296,12 @@ class _Measure:
             self.fields |= {"measure": "distinct", "column": column}
             return
         column = self.concept(roles=False)
-        if self.subject == "blocks" and column is None and self._time():
-            return
         if self.subject == "blocks" and column is None and (noun := self.take("subject", "transactions", "logs", "transfers")):
             column = {"transactions": "transaction_count"}.get(noun, noun)
         if column is None:
             if aggregate and aggregate != "sum":
                 raise Declined(f"it does not say what the {aggregate} is of")
-            self._counted()
+            self._amount() if much else self._counted()
             return
         if aggregate is None and self.subject == "transactions" and not _additive(column):
             raise Declined(f"it does not say which figure of {column.replace('_', ' ')} is meant, as the average")
@@ -303,16 +320,6 @@ class _Measure:
         if nouns and first in nouns:
             return None
         return self.role()
-
-    def _time(self) -> bool:
-        if not self.has("quantity") and not self.has("column", "time") and not any(o.text.lower() in ("seconds", "second") for o in self.left):
-            return False
-        if any(o.kinds.get("difference") for o in self.left):
-            return False
-        if self.take("column", "time") is None:
-            return False
-        self.fields |= {"measure": "rows", "order_by": None}
-        raise Declined("the time between blocks is told by asking when each was produced")
 
     def _ranked(self) -> bool:
         """Superlatives and ordinals: of rows, and of groups."""
@@ -541,8 +548,6 @@ class _Measure:
             return True
         if self.has("quantity", "much"):
             self._scalar()
-            if self.fields["measure"] == "count":
-                self._amount()
             return True
         if self.take("quantity", "many") is not None:
             self._how_many()
@@ -584,6 +589,8 @@ class _Measure:
         if shown is None and self.subject == "blocks" and (noun := self.take("subject", "transactions", "logs", "transfers")):
             shown = {"transactions": "transaction_count"}.get(noun, noun)
         self.fields |= {"measure": self.fields.get("measure", "rows"), "column": shown}
+        if not own and shown is None and self.where == both():
+            raise Declined("what is asked for was not understood")
         if "order" not in self.fields and listing is None and own and shown is None:
             self.fields["measure"] = "count"
         elif shown and self.subject != "blocks" and "order" not in self.fields and not _single(self.where):
@@ -610,7 +617,7 @@ class _Measure:
             return True
         if kinds.get("subject") == self.subject or kinds.get("subject") == "blocks":
             return True
-        if "function" in kinds or kinds.get("column") in ("token", "amount", "address_") and self.subject == "transfers":
+        if "function" in kinds or kinds.get("column") in ("token", "amount") and self.subject == "transfers":
             return True
         if "unit" in kinds or "pronoun" in kinds or "and" in kinds or "with" in kinds or "created" in kinds:
             return True

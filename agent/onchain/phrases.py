@@ -26,6 +26,18 @@ class _Unit:
     verbs: tuple[tuple[str, str], ...] = ()
 
 
+_OBJECTS: dict[str, tuple[str, ...]] = {
+    "use": ("gas_used", "gas_limit", "gas_price", "input"),
+    "send": ("value", "ether", "amount"),
+    "move": ("value", "ether", "amount"),
+    "carry": ("value", "ether", "input"),
+    "pay": ("fee", "tip", "tip_per_gas", "gas_price", "max_fee", "max_tip", "burnt"),
+    "emit": ("logs", "transfers"),
+    "set": ("gas_limit", "max_fee", "max_tip", "offered_price", "nonce"),
+    "contain": ("logs", "transfers", "transaction_count", "value", "input"),
+}
+"""What verbs may have for an object, so that they say nothing more than it."""
+
 _BY_UNIT = {"ether": "value", "wei": "value", "gwei": "gas_price", "percent": "fullness"}
 _COUNTED = {"logs": "logs", "transfers": "transfers", "transactions": "transaction_count"}
 
@@ -80,7 +92,7 @@ class Phrases:
         """`the approve function`, `calls to transfer`, `0x… calls`: a selector."""
         names = {name: tuple(s for s, n in FUNCTIONS.items() if n == name) for name in FUNCTIONS.values()}
         for at in range(len(self.items) - 1, -1, -1):
-            item = self.items[at]
+            item = self._at(at)
             if not isinstance(item, Token):
                 continue
             before, after = self._at(at - 1), self._at(at + 1)
@@ -176,15 +188,30 @@ class Phrases:
         raw = is_a(self._at(last + 1), "raw")
         last = last + 1 if raw else last
         unit = "raw" if raw else number.unit
+        per_gas = is_a(self._at(last + 1), "per_gas")
+        last = last + 1 if per_gas else last
         compared = first
         first, last, concept = self._subject_of(first, last, unit)
         if concept is None and before and is_a(self._at(first - 1), "or", "and"):
             concept = before
         if concept is None or (compared == first == at and last == at and unit is None and concept != before):
             return None
+        if concept == "tip" and (per_gas or unit == "gwei"):
+            concept = "tip_per_gas"
+        elif per_gas and concept not in ("gas_price", "max_fee", "max_tip", "base_fee", "tip_per_gas"):
+            return None
+        first = self._with_verb(first, concept)
         text = self._said(first, last)
         term = terms.compared(text, concept, sign, ((number.number, unit),), self._known)
         return first, last, terms.negated(text, term) if negative else term
+
+    def _with_verb(self, first: int, concept: str) -> int:
+        """Where a comparison begins with the verb that belongs to it, as in `used more than 5 gas`."""
+        before = self._at(first - 1)
+        verb = self._verb(before)
+        if is_a(before, "with") or concept in _OBJECTS.get(verb, ()):
+            return first - 1
+        return first
 
     @staticmethod
     def _sign(item: Item | None) -> str:
@@ -193,6 +220,8 @@ class Phrases:
     def _subject_of(self, first: int, last: int, unit: str | None) -> tuple[int, int, str | None]:
         """What stands beside a comparison as the thing compared, and how far it reaches."""
         before, after = self._at(first - 1), self._at(last + 1)
+        if is_a(after, "subject") and self._concept(before) and is_a(before, "column"):
+            return first - 1, last, self._concept(before)
         if (concept := self._concept(after)) and not is_a(after, "address_value"):
             named = self._concept(self._at(last + 2))
             if named and concept in ("ether", "gas_used", "size") and named in ("value", "amount", "gas_limit", "input", "fee"):
@@ -241,7 +270,7 @@ class Phrases:
     def _names(self) -> None:
         """Addresses by their part, hashes, tokens, events, standards, days."""
         for at in range(len(self.items) - 1, -1, -1):
-            item = self.items[at]
+            item = self._at(at)
             if not isinstance(item, Token):
                 continue
             if address := item.value("address_value"):
