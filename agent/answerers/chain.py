@@ -36,7 +36,7 @@ SECONDS = 20.0
 
 CUE = re.compile(
     r"\b0x[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?\b|\d{6}|block|transac|\btxn?s?\b|transfer|approv|\blogs?\b|event"
-    r"|swap|gas|base ?fee|\bfees?\b|\btips?\b|sender|mint|deploy|contract",
+    r"|swap|gas|base ?fee|\bfees?\b|\btips?\b|sender|mint|deploy|contract|wrap|\beth\b|\bsent\b|selector|spender|\btokens?\b",
     re.IGNORECASE,
 )
 """What a question must hold to be looked at here at all; a cheap test."""

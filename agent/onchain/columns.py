@@ -83,6 +83,7 @@ _LOGS = """
     SELECT e.*, k.symbol, k.decimals FROM events AS e
     LEFT JOIN tokens AS k ON k.chain = e.chain AND k.address = e.address
 """
+_TOPICS = " + ".join(f"(topic{place} IS NOT NULL)::INT" for place in range(4))
 _BLOCKS = """
     SELECT b.*, b.base_fee_per_gas * b.gas_used AS burnt, t.tips, t.fees, t.sent, t.failed, t.found,
            coalesce(e.logs, 0) AS logs, coalesce(m.transfers, 0) AS transfers,
@@ -149,6 +150,7 @@ SUBJECTS: Mapping[SubjectName, Subject] = {
                 ("event", "event name", "text"),
                 ("declared_in", "standard", "text"),
                 ("topic0", "first topic", "text"),
+                ("topics", "number of topics", "number", _TOPICS),
                 ("from_address", "sender", "address"),
                 ("to_address", "receiver", "address"),
                 ("owner", "owner", "address"),

@@ -55,7 +55,7 @@ _PIECE = re.compile(
     r"[A-Za-z_][A-Za-z0-9_]*(?:\.[a-z]+\b)?|[<>=!]=|=[<>]|\S"
 )
 _BLOCKS = re.compile(
-    rf"\b(?:the\s+)?blocks?\s+(?:numbers?\s+|no\.?\s*|#)?{_NUMBER}(?!\.\d)"
+    rf"\b(?:(?:across|over|throughout|within)\s+)?(?:the\s+)?blocks?\s+(?:numbers?\s+|no\.?\s*|#)?{_NUMBER}(?!\.\d)"
     rf"(?:\s*(?:-|–|—|to|through|until|and|,|or|&|vs\.?|versus)(?:\s*and)?\s*(?:(?:the\s+)?block\s+)?{_NUMBER}\b"
     r"(?!\s*(?:gas|eth|gwei|wei|bytes|logs))(?!\.\d))*",
     re.IGNORECASE,
@@ -66,7 +66,10 @@ _SEVERAL = (
     r"(?P<word>both(?:\s+of\s+the)?|two|these(?:\s+two)?|either of the two|each of the two|all(?:\s+the)?)\s+blocks\b"
     r"(?P<after>\s+(?:together|combined|taken together|in total|overall))?"
 )
-_ORDER = r"\b(?:the\s+)?(?P<word>first|second|earlier|later|last|latest|other|previous|newer|older)\s+block\b"
+_ORDER = (
+    r"\b(?:the\s+)?(?P<word>first|second|earlier|later|last|latest|other|previous|newer|older)\s+block\b"
+    r"|\bthan\s+(?:in\s+)?(?:the\s+)?(?P<bare>first|second|earlier|later|last|latest|other|previous)(?:\s+one)?\s*\??$"
+)
 _LIBRARY = r"\b(?:in|of|from)\s+(?:the|this|my|our)\s+(?:whole\s+)?(?:library|data|dataset|data set|tables|files)\b"
 _SCALE = {"k": 3, "m": 6, "thousand": 3, "million": 6, "billion": 9}
 _UNITS = {"eth": "ether", "ether": "ether", "gwei": "gwei", "wei": "wei", "percent": "percent", "%": "percent"}
@@ -74,6 +77,7 @@ _CONTRACTIONS = (
     (re.compile(r"n['’]t\b"), " not"),
     (re.compile(r"['’]s\b"), " "),
     (re.compile(r"\bcannot\b", re.IGNORECASE), "can not"),
+    (re.compile(r"(?<=[a-z])_(?=[a-z])"), " "),
 )
 
 
@@ -106,7 +110,7 @@ def _scopes(text: str, known: Known) -> Iterator[tuple[int, int, Token]]:
         if one["word"].lower().startswith("all") or len(both) == known.last - known.first + 1:
             yield one.start(), one.end(), _scope(one[0], both, True, "union" if union else "both")
     for one in re.finditer(_ORDER, text, re.IGNORECASE):
-        word = one["word"].lower()
+        word = (one["word"] or one["bare"]).lower()
         if word in ("first", "earlier", "older", "last", "latest", "later", "newer") or len(both) == 2 == (
             known.last - known.first + 1
         ):
@@ -201,6 +205,8 @@ def _event(words: tuple[str, ...], known: Known) -> dict[str, str]:
     for name in sorted(known.events):
         if name == "Transfer" and joined == "transfers":
             continue
+        if joined.removesuffix("s") == name.lower() and words[-1].removesuffix("s") == "event":
+            continue
         if joined == name.lower() and (len(words) > 1 or name.lower() not in ("permit",)):
             return {"event_value": name}
         if joined in (f"{name.lower()}s", f"{name.lower()}es"):
@@ -222,6 +228,8 @@ def _known_name(words: tuple[str, ...], pieces: list[str], known: Known) -> dict
         name = pieces[0]
         if name in known.arguments and (re.search("[A-Z0-9]", name) or not _phrase(words)):
             found["argument"] = name
+        if {f"{words[0].removesuffix('s')}{digit}" for digit in "01"} <= known.arguments:
+            found["arguments"] = name
         if name in lexicon.FUNCTIONS.values():
             found["function_value"] = name
     return found

@@ -71,7 +71,8 @@ CONCEPTS: Mapping[str, Mapping[SubjectName, str]] = {
     "block_hash": {"blocks": "block_hash", "transactions": "block_hash"},
     "hash": {"blocks": "block_hash", "transactions": "transaction_hash"},
     "parent_hash": {"blocks": "parent_hash"},
-    "size": {"blocks": "size"},
+    "size": {"blocks": "size", "transfers": "value"},
+    "topics": {"logs": "topics"},
     "time": {"blocks": "block_timestamp", "transactions": "block_timestamp"},
     "fullness": {"blocks": "fullness"},
     "seconds": {"blocks": "seconds"},
@@ -90,16 +91,16 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "blocks": "block",
     },
     "column": {
-        "gas_used": "gas|gas used|gas usage|gas consumption|gas consumed|used gas|consumed gas|amount of gas|"
+        "gas_used": "gas consumer|gas guzzling|gas hungry|gas|gas used|gas usage|gas consumption|gas consumed|used gas|consumed gas|amount of gas|"
         "gas burned|gas spent|gas use",
         "gas_limit": "gas limit|limit of gas|gas allowance",
         "gas_price": "gas price|effective gas price|price per gas|effective price|price of gas|"
         "price paid per gas|price per unit of gas|gas price paid",
         "offered_price": "offered gas price|offered price",
         "base_fee": "base fee|base fee per gas|basefee|base gas fee|base price",
-        "tip": "tip|priority fee|miner tip|priority tip|tip paid|tips paid|priority fees paid|"
+        "tip": "tip above base fee|tips above base fee|tip over base fee|tip|priority fee|miner tip|priority tip|tip paid|tips paid|priority fees paid|"
         "total tip|total priority fee|bribe",
-        "tip_per_gas": "tip per gas|priority fee per gas|tip per unit of gas|effective priority fee|"
+        "tip_per_gas": "effective gas price minus base fee|gas price minus base fee|gas price above base fee|tip per gas|priority fee per gas|tip per unit of gas|effective priority fee|"
         "effective tip|effective priority fee per gas|priority fee per unit of gas|tip price|tip rate|"
         "effective tip per gas",
         "max_fee": "max fee|maximum fee per gas|max fee per gas|fee cap|maxfeepergas|gas fee cap|"
@@ -108,7 +109,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "maximum priority fee per gas|priority fee cap|tip cap|maxpriorityfeepergas|max priority",
         "fee": "fee|transaction fee|tx fee|gas fee|fees paid|fee paid|gas cost|transaction cost|cost|"
         "network fee|fees spent",
-        "burnt": "burnt|burned|burnt fee|base fee burned|base fee burnt|burned fee|burn|fees burned|"
+        "burnt": "through base fee|via base fee|by base fee|through base fees|burnt|burned|burnt fee|base fee burned|base fee burnt|burned fee|burn|fees burned|"
         "burnt base fee|burned base fee|fees burnt|base fees burnt|base fees burned",
         "ether": "eth|ether|eth value|ether value|value in eth|eth amount|native value|native currency|"
         "amount of eth|amount of ether|eth volume|ether volume|volume of eth|volume of ether|"
@@ -138,7 +139,8 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "spender": "spender|approved spender|approved address",
         "event": "event type|event name|kind of event|type of event|event kind|event signature",
         "standard": "token standard|standard|protocol",
-        "topic": "first topic|topic0|topic|event topic",
+        "topic": "first topic|topic0|event topic|topic hash",
+        "topics": "topic|number of topics|topic count",
         "token_id": "token id|token number",
         "miner": "miner|fee recipient|coinbase|proposer|builder|block producer|block builder|beneficiary of "
         "block|block proposer|validator",
@@ -147,7 +149,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "parent_hash": "parent hash|hash of parent|parent|hash of parent block|parent block hash",
         "size": "size|block size|size in bytes|byte|byte size",
         "time": "time|timestamp|date|block time|time stamp",
-        "seconds": "second|how long|time difference|elapsed time",
+        "seconds": "seconds|how long|time difference|elapsed time",
         "fullness": "fullness|utilisation|utilization|gas utilisation|gas utilization|full|"
         "share of gas limit used|percentage of gas limit used",
         "address": "address|account|wallet|eoa|externally owned account",
@@ -172,7 +174,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "simple value transfer|only sent eth|just sent eth|plain eth send|native eth transfer",
         "self": "to themselves|to itself|to self|to the same address|self transfer|to oneself|"
         "back to the sender|self transaction|to their own address",
-        "unlimited": "unlimited|infinite|maximal|max uint256|maximum uint256|uint256 max",
+        "unlimited": "2 ^ 256 1|unlimited 2 ^ 256 1|2 * * 256 1|unlimited|infinite|maximal|max uint256|maximum uint256|uint256 max",
         "revoked": "revoked|revoking|revocation|reset to zero",
         "minted": "minted|mint|minting|newly minted",
         "burned_tokens": "burned token|burnt token|token burn",
@@ -184,8 +186,8 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
     },
     "aggregate": {
         "sum": "total|sum|altogether|overall|combined|aggregate|cumulative|in total|in all|sum up|summed|"
-        "total amount|total quantity|total number|added up|total of|total value|all together",
-        "mean": "average|mean|on average|arithmetic mean|avg",
+        "total amount|total quantity|total number|added up|total of|total value|all together|totals|grand total|add up to|adds up to|add up|taken together",
+        "mean": "unweighted|average|mean|on average|arithmetic mean|avg",
         "median": "median",
     },
     "superlative": {
@@ -204,18 +206,18 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         ">": "more than|greater than|larger than|higher than|over|above|exceeding|exceed|exceeded|bigger than|"
         "in excess of|upwards of|beyond|exceeds|surpassing|longer than|>|strictly more than|greater|"
         "strictly greater than|strictly above",
-        ">=": "at least|no less than|not less than|no fewer than|minimum of|or more|>=|≥|a minimum of|"
+        ">=": "at least|no less than|not less than|no fewer than|minimum of|or more|or higher|or greater|or above|or larger|or longer|>=|≥|a minimum of|"
         "greater than or equal to|not below|no lower than|=>|not under",
         "<": "less than|fewer than|lower than|smaller than|under|below|<|shorter than|cheaper than|"
         "strictly less than|short of|strictly below",
         "<=": "at most|no more than|up to|not more than|maximum of|not over|not above|<=|≤|not exceeding|"
-        "a maximum of|less than or equal to|no greater than|no higher than|=<|or less|or fewer",
+        "a maximum of|less than or equal to|no greater than|no higher than|=<|or less|or fewer|or lower|or below|or smaller",
         "=": "exactly|equal to|equals|=|precisely|equal|==|exact",
     },
     "range": {"": "between|ranging from|in the range|from between|within the range"},
     "negation": {
-        "not": "not|never|non|nor|unlike|rather than|instead of|isn't",
-        "except": "except|excluding|except for|other than|apart from|besides|but not|aside from|exclude|"
+        "not": "not|none|never|non|nor|unlike|rather than|instead of|isn't",
+        "except": "ignoring|ignore|leaving aside|except|excluding|except for|other than|apart from|besides|but not|aside from|exclude|"
         "not counting|leaving out|save for|without counting|different from|disregarding|not including|minus",
         "no": "no|without|without any|lack|lacking|did not have any|with no|not any|had no|having no|"
         "not have any|without a|absent|missing|do not have|not carry any|not contain any|devoid of",
@@ -233,7 +235,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "much": "how much|what amount of|how much in total|how much total|how much altogether",
     },
     "which": {
-        "which": "which|what|list|show|give|name|find|tell|state|identify|report|return|which one|get",
+        "which": "which|what|list|show|give|name|find|tell|state|identify|report|return|which one|get|decode",
         "who": "who|whom|whose address",
         "when": "when|at what time|what time",
         "where": "where|where in the block",
@@ -248,7 +250,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
                  "of each|split by|by individual|in every"},  # fmt: skip
     "distinct": {"": "distinct|different|unique|separate|individual"},
     "difference": {
-        "difference": "difference|by how much|differ|change|changed|how many more|how many fewer|how much more|"
+        "difference": "difference|by how much|how far|compare|compared|versus|vs|differ|change|changed|how many more|how many fewer|how much more|"
         "how much less|how much higher|how much lower|grow|grew|rise|rose|fall|fell|drop|dropped|increase|"
         "increased|decrease|decreased|how much larger|how much smaller|delta|gap|difference in|"
         "difference of|risen|fallen|how much bigger|growth|passed|elapsed|went up|went down|go up|go down|"
@@ -266,32 +268,32 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
     },  # fmt: skip
     "only": {"only": "only|exclusively|solely", "both": "in common|common to|shared by|overlap|overlapping|also"},
     "verb": {
-        "send": "sent|send|sends|sending|made|make|makes|submitted|initiated|issued|originate|originated|"
+        "send": "sent out|send out|given|sent|send|sends|sending|made|make|makes|submitted|initiated|issued|originate|originated|"
         "gave|give out|spent|spend|do|signed",
-        "receive": "received|receive|receives|receiving|got|gets|obtained|collected|took in|accept",
+        "receive": "took in|take in|received|receive|receives|receiving|got|gets|obtained|collected|took in|accept",
         "pay": "paid|pay|pays|paying",
-        "use": "used|use|uses|using|consumed|consume|consumes|burning|spent on",
+        "use": "burn through|burned through|fill|filled|take|took|took up|eat up|used|use|uses|using|consumed|consume|consumes|burning|spent on",
         "emit": "emitted|emit|emits|emitting|logged|triggered|generated|raised|fired|trigger",
         "call": "called|call|calls|calling|invoked|invoke|invoking|invokes|interact with|interacted with",
         "move": "transferred|moved|moving|transferring|move|flowed|changed hands|flow",
-        "carry": "carried|carry|carries|carrying|attached|contained value|transport",
+        "carry": "worth|carried|carry|carries|carrying|attached|contained value|transport",
         "mine": "mined|produced|produce|built|proposed|mine|build|propose|validate|validated",
         "approve": "approved|approve|approving|granted|given approval|grant",
         "set": "set|sets|setting|specified|specify|offered|offer|bid|declare|allowed",
         "contain": "contain|contains|containing|include|includes|included|including|hold|holds|"
         "consist of|comprise|held|contained",
-        "happen": "happen|happened|occur|occurred|took place|take place|appear|appeared|were there|exist|"
+        "happen": "remain|remained|turn up|turned up|shows up|show up|fit|fits|left|happen|happened|occur|occurred|took place|take place|appear|appeared|were there|exist|"
         "appears|occurs|recorded|found|seen|show up|executed|processed|present|confirmed|there be|done|"
         "belong|lie|sit|sits|landed|land|come|came|stood|stand|active|involved|involve|involving|"
         "run|ran|were in|in existence|account for|accounted for|make up|made up|rank|ranked|"
         "placed|average out",
-        "create": "created|create|deployed|deploy|creates|deploys",
+        "create": "deploy to|created|create|deployed|deploy|creates|deploys",
         "wrap": "wrapped|wrap",
         "unwrap": "unwrapped|unwrap",
     },
     "from": {"": "from|sent by|sent from|made by|paid by|out of|sent out by|transferred by|issued by|"
                  "initiated by|originating from|coming from|leaving|spent by|moved by|given by"},  # fmt: skip
-    "to": {"": "to|into|received by|sent to|going to|toward|towards|addressed to|directed to|"
+    "to": {"": "to|go to|went to|goes to|go into|went into|into|received by|sent to|going to|toward|towards|addressed to|directed to|"
                "directed at|transferred to|calling|calls to|entering|delivered to"},  # fmt: skip
     "by": {"": "by|of type_"},
     "with": {"": "with|having|carrying a|that have|that has|with a|with an|with some|that had|has|have|had"},
@@ -308,16 +310,24 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
 FUNCTION = frozenset(
     "the a an of in on at is are was were be been being do does did there that this for as than then i me we us"
     " you please all any some during inside within on chain ethereum mainnet exact actually respectively whose"
-    " ? , . : ; ! ( ) \" ' / - – — # among amongst our my library here stored figure figures data both own s".split()
+    " ? , . : ; ! ( ) \" ' / - – — # among amongst single ones via our my library here stored figure figures data both own s".split()
 )
 """Words that cannot change what is true of a row, wherever they stand."""
+
+IDLE = (
+    "at all|failed ones included|including failed ones|failed included|including failed|whether or not they failed"
+    "|regardless of status|both failed and successful|both ends included|inclusive|each way|in and out|over all|over the"
+    "|i need to know|i want to know|tell me|can you tell me|could you tell me|do you know|let me know|behind"
+    "|as a whole|by itself|in question|of course|thanks|thank you|if so"
+)
+"""Phrases that cannot either."""
 
 BEYOND: Mapping[str, str] = {
     "balances and holdings": "balance|balances|holdings|rich|richest|wealth|owns|holder|holders|net worth",
     "supply": "supply|total supply|circulating|circulating supply|market cap|tvl|total value locked|liquidity|"
     "reserves|capitalization|marketcap",
     "prices in a currency": "usd|dollar|dollars|us dollar|us dollars|euro|euros|eur|price of eth|eth price|"
-    "price of ether|fiat|worth in|market price|$|worth",
+    "price of ether|fiat|worth in|market price|$",
     "who is behind an address": "who owns|owned by|owner of the address|identity|person|company|real name|"
     "bot|bots|mev|searcher|searchers|sandwich|arbitrage|front running|exchange wallet|whale|whales|hacker|"
     "scam|scams|human|humans|institution|country|germany|ens name",
@@ -334,6 +344,7 @@ BEYOND: Mapping[str, str] = {
     "consensus": "attestation|attestations|slot|epoch|validator index|withdrawals credited|"
     "staking rewards|uncle|uncles|difficulty|block reward|state root|receipts root|extra data|"
     "staking withdrawals|validator withdrawals|logs bloom",
+    "the present, beyond the blocks held": "today|now|currently|at the moment|yesterday|this week|last week|right now",
     "statistics beyond sums, means and medians": "variance|standard deviation|volatility|percentile|quantile|"
     "correlation|histogram|distribution|gini|quartile|stddev|deviation|decile",
 }
@@ -372,6 +383,8 @@ def entries() -> Mapping[tuple[str, ...], tuple[Entry, ...]]:
                     one = Entry(kind, value)
                     if one not in found.setdefault(words, []):
                         found[words].append(one)
+    for phrase in IDLE.split("|"):
+        found.setdefault(tuple(phrase.split()), []).append(Entry("function", phrase))
     for word in FUNCTION:
         found.setdefault((word,), []).append(Entry("function", word))
     return {words: tuple(some) for words, some in found.items()}

@@ -14,7 +14,7 @@ from agent.onchain.terms import Declined, column_for
 
 _ACTS = {
     "send": "sender", "pay": "sender", "receive": "receiver", "emit": "contract", "call": "sender", "mine": "miner",
-    "approve": "owner", "move": "token", "use": "sender", "create": "sender", "set": "sender", "carry": "sender",
+    "approve": "owner", "move": "token", "use": "sender", "create": "created", "set": "sender", "carry": "sender",
 }  # fmt: skip
 """Who does what a verb says."""
 
@@ -25,6 +25,11 @@ _FITTING: dict[str, tuple[SubjectName, ...]] = {
     "approve": ("logs",), "create": ("transactions",), "receive": ("transfers",),
 }  # fmt: skip
 """Subjects of which a verb says nothing new."""
+
+_ONE = ("transaction", "tx", "txn", "transfer", "log", "event")
+
+_TOLD = ("hash", "transaction", "block", "sender", "receiver", "index", "amount", "address")
+"""Columns that are told of every row."""
 
 _IN_ETHER = ("fee", "tip", "burnt", "value", "gas_price", "base_fee", "tip_per_gas", "max_fee", "max_tip")
 
@@ -70,15 +75,19 @@ class _Measure:
         self.left, self.subject, self.word, self.known = left, subject, word, known
         self.before, self.after = before, after
         self.where = both(before, after)
+        self.superlative = ""
+        self.singular = any(o.kinds.get("subject") == subject and o.text.lower().split()[-1] in _ONE for o in left)
         self.fields: dict[str, Anything] = {"subject": subject, "blocks": blocks}
 
     def made(self) -> Measured:
         self._events()
         self._units()
         self._agents()
+        self._having()
+        self._status()
         special = self._net() or self._swap()
         if special is None:
-            for step in (self._share, self._difference, self._ranked, self._grouped, self._overlap, self._figure):
+            for step in (self._frequent, self._share, self._difference, self._ranked, self._grouped, self._overlap, self._figure):
                 if step():
                     break
             else:
@@ -115,6 +124,30 @@ class _Measure:
         for at, one in enumerate(self.left):
             if one.kinds.get("column") == "ether" and money:
                 self.left[at] = Token(one.text, {"unit": "ether"})
+
+    def _having(self) -> None:
+        """`senders with more than 5 transactions`: how often a value must occur."""
+        token = next((o for o in self.left if "having" in o.kinds), None)
+        if token is None or token.number is None:
+            return
+        self.left.remove(token)
+        sign, number = token.kinds["having"], int(token.number)
+        if (sign, number) in ((">=", 1), (">", 0)):
+            return
+        self.take("quantity"), self.take("which", "which"), self.take("distinct")
+        role = self.role()
+        if role is None or sign == "between":
+            raise Declined(f'"{token.text}" is not understood here')
+        having = Compare(column="figure", operator=sign, values=(str(number),))  # type: ignore[arg-type]
+        self.fields |= {"group": role, "having": having}
+
+    def _status(self) -> None:
+        """Of one transaction that is named, whether it failed is asked, not required."""
+        named = [o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == "transaction_hash"]
+        asked = [o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == "status"]
+        if self.subject == "transactions" and named and asked and not self.has("quantity"):
+            self.where = both(*(o for o in conjuncts(self.where) if o not in asked))
+            self.left.append(Token("status", {"column": "status"}))
 
     def _agents(self) -> None:
         """`by` before the rows themselves, or before what they are put in order by, says nothing more."""
@@ -226,15 +259,20 @@ class _Measure:
         self.fields["measure"] = "rows"
         return Measured(self._query(), swap=True)
 
+    def _frequent(self) -> bool:
+        return "having" in self.fields
+
     def _share(self) -> bool:
         if not self.has("share"):
             return False
         self.take("share")
+        if self.subject == "blocks" and self.take("column", "gas_limit"):
+            self.take("column", "gas_used")
+            self.left.append(Token("fullness", {"column": "fullness"}))
+            return False
         self.fields["measure"] = "share"
         self.take("quantity", "many"), self.take("which", "which"), self.take("aggregate", "sum")
         self.fields["column"] = self.concept(roles=False) if self._measures_amount() else None
-        if self.fields["column"] is None and self.has("column", "gas_limit") and self.subject == "blocks":
-            return False
         if self.after != both():
             self.fields["base"] = self.before
         tokens = [o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == TOKEN_COLUMN.get(self.subject)]
@@ -361,6 +399,7 @@ class _Measure:
                 self.left.remove(other)
                 break
         self.left.remove(token)
+        self.superlative = token.text.lower().removeprefix("the ")
         if rank < 0 or not 1 <= top <= 20:
             raise Declined(f'"{token.text}" with such a rank is not understood')
         return token.kinds["superlative"], top, rank
@@ -375,6 +414,8 @@ class _Measure:
         if top > 1 and abs(place) > 1:
             raise Declined("an ordinal and a number together are not understood")
         del rank
+        if self.take("by") is not None:
+            self.take("column", "index", "log_index", "transaction_index")
         self._shown()
         return True
 
@@ -383,6 +424,8 @@ class _Measure:
         role = self.role()
         if role is None:
             raise Declined("it does not say what occurs most often")
+        self.take("subject", self.subject)
+        self.take("quantity", "many")
         self.take("subject", self.subject)
         self.fields["group"] = role
         return True
@@ -397,7 +440,8 @@ class _Measure:
         other = None if column else self.take("subject", "logs", "transfers", "transactions")
         if other and column is None:
             column = self._counted_rows(other)
-        if role and role not in ("transaction_hash",) and not (self.subject == "blocks"):
+        single = not summed and not counted and column and self.superlative not in ("most", "least")
+        if role and role not in ("transaction_hash",) and not (self.subject == "blocks") and not single:
             if column:
                 self.fields |= {"group": role, "measure": "sum", "column": column}
             elif counted or own:
@@ -405,7 +449,6 @@ class _Measure:
             else:
                 raise Declined("it does not say by what the most is meant")
             return True
-        del summed
         if column is None:
             column = self._size()
         self.fields |= {"measure": "rows", "order_by": column}
@@ -572,13 +615,15 @@ class _Measure:
 
     def _rows(self) -> None:
         """No figure is asked for: the rows, a column of a few of them, or how many there are."""
-        listing = self.take("which") or None
+        listing = self.take("which", "which", "who")
         self._shown(listing)
         self.fields.setdefault("measure", "rows")
 
     def _shown(self, listing: str | None = None) -> None:
         """The columns that are asked of a row, by name or by verb."""
         shown = self.concept()
+        if shown is None and listing and self.subject != "blocks" and self.take("subject", "blocks"):
+            shown = "block_number"
         if shown is None and (listing == "who" or self.has("which", "who") or self.has("column", "address")):
             if listing == "who":
                 self.left.insert(0, Token("who", {"which": "who"}))
@@ -589,8 +634,10 @@ class _Measure:
         if shown is None and self.subject == "blocks" and (noun := self.take("subject", "transactions", "logs", "transfers")):
             shown = {"transactions": "transaction_count"}.get(noun, noun)
         self.fields |= {"measure": self.fields.get("measure", "rows"), "column": shown}
-        if not own and shown is None and self.where == both():
+        if not own and shown is None and (self.where == both() or self.subject == "blocks"):
             raise Declined("what is asked for was not understood")
+        if self.where == both() and "order" not in self.fields and self.subject != "blocks" and self.singular:
+            raise Declined(f"it does not say which {SUBJECTS[self.subject].noun}")
         if "order" not in self.fields and listing is None and own and shown is None:
             self.fields["measure"] = "count"
         elif shown and self.subject != "blocks" and "order" not in self.fields and not _single(self.where):
@@ -610,9 +657,23 @@ class _Measure:
         if left:
             raise Declined(f"these words were not understood here: {', '.join(one.text for one in left)}")
 
+    def _detail(self, one: Token) -> bool:
+        """Whether it is a column that is told of each row anyhow, or `address` beside the name of its part."""
+        column = one.kinds.get("column")
+        if column == "address" and self.fields.get("column"):
+            return True
+        return self.fields["measure"] == "rows" and (
+            column in _TOLD or "arguments" in one.kinds or "argument" in one.kinds
+        )
+
     def _says_nothing(self, one: Token) -> bool:
         kinds = one.kinds
         verb = kinds.get("verb")
+        acted = column_for(self.subject, _ACTS.get(verb or "", ""))
+        if acted and acted.name in (self.fields.get("group"), self.fields.get("column")):
+            return True
+        if self._detail(one):
+            return True
         if verb in _PLAIN_VERBS or (verb and self.subject in _FITTING.get(verb, ())):
             return True
         if kinds.get("subject") == self.subject or kinds.get("subject") == "blocks":
@@ -620,6 +681,8 @@ class _Measure:
         if "function" in kinds or kinds.get("column") in ("token", "amount") and self.subject == "transfers":
             return True
         if "unit" in kinds or "pronoun" in kinds or "and" in kinds or "with" in kinds or "created" in kinds:
+            return True
+        if kinds.get("aggregate") == self.fields["measure"]:
             return True
         return kinds.get("which") in ("which",) or kinds.get("aggregate") == "sum" and self.fields["measure"] in ("sum", "count", "distinct")
 

@@ -18,6 +18,15 @@ _CLAUSES = re.compile(
     r"|of what|by whom|for how)\b)|,\s*(?=(?:how|what|which|who|when|did)\b)|:\s*(?=\w)",
     re.IGNORECASE,
 )
+_ASKS = re.compile(
+    r"\b(?:how|what|which|who|whom|when|where|list|count|number of|show|give|did|does|was|were|is|are|compare"
+    r"|(?:larg|bigg|high|low|small|great)est|max|min|top \d+|difference|share|percentage)\b",
+    re.IGNORECASE,
+)
+"""What a part of a question holds that asks by itself."""
+
+_ORDINAL = re.compile(r"^\s*(?:the )?(?:first|last|second|third)\b", re.IGNORECASE)
+
 ELSEWHERE = re.compile(
     r"\b(?:proposals?|EIPs|ERCs|specifications?|papers?|meaning|stands? for|say|says|defin\w+|source code|rules?"
     r"|formulas?|declares?|EIP-(?!1559\b|2930\b|4844\b)\d+|ERC-(?!20\b|721\b|1155\b)\d+|BIP-\d+"
@@ -68,8 +77,7 @@ def read(question: str, known: Known, kind_of: KindOf) -> Reading | None:
     rest: list[str] = []
     corrected: dict[str, str] = {}
     context = _Context()
-    clauses = [one.strip(" ,") for one in _CLAUSES.split(question) if one and one.strip(" ,.!")]
-    for clause in clauses:
+    for clause in _clauses(question):
         if ELSEWHERE.search(clause):
             rest.append(clause)
             continue
@@ -79,15 +87,32 @@ def read(question: str, known: Known, kind_of: KindOf) -> Reading | None:
     return Reading(tuple(context.found), tuple(rest), tuple(corrected.items())) if context.found else None
 
 
+def _clauses(question: str) -> list[str]:
+    """The parts of a question that ask; what only says where to look belongs to the part after it."""
+    parts: list[str] = []
+    at = 0
+    for mark in [*_CLAUSES.finditer(question), None]:
+        end = mark.start() if mark else len(question)
+        part = question[at:end].strip(" ,")
+        asks = _ASKS.search(part) or (mark and mark[0].startswith(":") and _ORDINAL.search(part))
+        if mark is not None and not asks:
+            continue
+        if part.strip(" .!"):
+            parts.append(part)
+        at = mark.end() if mark else end
+    return parts
+
+
 def _clause(text: str, found: list[Token], known: Known, kind_of: KindOf, context: _Context) -> None:
     if beyond := next((one for one in found if _is_beyond(one)), None):
         raise Declined(
             f"this asks about {beyond.kinds['beyond']} (\"{beyond.text}\"), which the tables of blocks, transactions,"
             " logs and transfers do not say"
         )
+    found = _labelled(found)
     if unknown := [one for one in found if not one.kinds]:
         raise Declined(_not_understood(unknown))
-    if context.found and _is_detail(found):
+    if context.found and _is_detail(found, context.found[-1].query):
         return
     scopes = [one for one in found if "scope" in one.kinds]
     missing = [n for one in scopes for span in one.blocks for n in span if not known.first <= n <= known.last]
@@ -105,8 +130,24 @@ def _clause(text: str, found: list[Token], known: Known, kind_of: KindOf, contex
     del text
 
 
+_LABELS = frozenset("router pool pair vault wallet exchange bridge v1 v2 v3 v4 v5 proxy".split())
+
+
+def _labelled(found: list[Token]) -> list[Token]:
+    """The tokens without the words that only label an address after them: `the Universal Router 0xef1c…`."""
+    kept: list[Token] = []
+    for one in found:
+        if "address_value" in one.kinds:
+            if kept and kept[-1].text == "(":
+                kept.pop()
+            while kept and (kept[-1].text.lower() in _LABELS or (not kept[-1].kinds and not kept[-1].text.islower())):
+                kept.pop()
+        kept.append(one)
+    return kept
+
+
 def _is_beyond(one: Token) -> bool:
-    return "beyond" in one.kinds
+    return "beyond" in one.kinds and "arguments" not in one.kinds
 
 
 def _not_understood(some: list[Token]) -> str:
@@ -116,11 +157,13 @@ def _not_understood(some: list[Token]) -> str:
     return f"these words were not understood: {', '.join(words)}"
 
 
-def _is_detail(found: list[Token]) -> bool:
+def _is_detail(found: list[Token], before: ChainQuery) -> bool:
     """Whether a further clause only asks for details of rows that are shown whole: `and to whom?`."""
-    return all(set(one.kinds) & {*_DETAILS, "adjective", "misspelt"} for one in found) and not any(
-        is_a(one, "superlative", "negation", "subject", "token_value", "scope") for one in found
-    ) and any(is_a(one, "quantity", "which", "adjective") for one in found)
+    rows = before.measure == "rows" or before.group is not None
+    idle = (*_DETAILS, "misspelt", *(("adjective", "subject") if rows else ()))
+    return all(set(one.kinds) & set(idle) for one in found) and any(
+        is_a(one, "quantity", "which", "adjective", "aggregate") for one in found
+    )
 
 
 def _queries(items: list[Item], known: Known, context: _Context) -> Measured:
@@ -133,6 +176,7 @@ def _queries(items: list[Item], known: Known, context: _Context) -> Measured:
             faults.append(str(fault))
         except ValueError as fault:
             faults.append(_plainly(fault))
+    faults.sort(key=lambda one: "does not fit" in one)
     raise Declined(faults[0] if faults else "it does not say which rows it is about")
 
 

@@ -39,6 +39,7 @@ _OBJECTS: dict[str, tuple[str, ...]] = {
 """What verbs may have for an object, so that they say nothing more than it."""
 
 _BY_UNIT = {"ether": "value", "wei": "value", "gwei": "gas_price", "percent": "fullness"}
+_COUNTABLE = ("sender", "receiver", "contract", "token", "address", "spender", "owner", "selector")
 _COUNTED = {"logs": "logs", "transfers": "transfers", "transactions": "transaction_count"}
 
 
@@ -54,6 +55,7 @@ class Phrases:
         self._known, self._kind_of = known, kind_of
         self.items: list[Item] = list(items)
         for step in (
+            self._labels,
             self._creations,
             self._functions,
             self._comparisons,
@@ -75,6 +77,16 @@ class Phrases:
 
     def _said(self, first: int, last: int) -> str:
         return " ".join(one.text for one in self.items[first : last + 1])
+
+    def _labels(self) -> None:
+        """`WETH (0xc02…)`: one name of an address beside another."""
+        for at in range(len(self.items) - 1, 0, -1):
+            item, before = self.items[at], self.items[at - 1]
+            if not (isinstance(item, Token) and isinstance(before, Token)) or before.number is not None:
+                continue
+            named = self._known.symbols.get(before.value("token_value") or "", ())
+            if item.value("address_value") in named:
+                del self.items[at]
 
     def _creations(self) -> None:
         """`contracts created`, `deployed a contract`: transactions without a receiver."""
@@ -98,9 +110,14 @@ class Phrases:
             before, after = self._at(at - 1), self._at(at + 1)
             if selector := item.value("selector_value"):
                 first = at
-                while is_a(self._at(first - 1), "verb", "to") and self._calls(self._at(first - 1)) or self._is(self._at(first - 1), "selector"):
+                last = at + 1 if self._is(after, "selector") or self._same_function(after, selector) else at
+                while (
+                    self._calls(self._at(first - 1))
+                    or self._is(self._at(first - 1), "selector")
+                    or self._same_function(self._at(first - 1), selector)
+                    or (first < at and is_a(self._at(first - 1), "with"))
+                ):
                     first -= 1
-                last = at + 1 if self._is(after, "selector") else at
                 self._put(first, last, terms.equals(self._said(first, last), "selector", (selector,)))
                 continue
             name = item.value("function_value")
@@ -118,6 +135,10 @@ class Phrases:
             self._put(first, last, terms.equals(self._said(first, last), "selector", names[name]))
 
     @staticmethod
+    def _same_function(item: Item | None, selector: str) -> bool:
+        return isinstance(item, Token) and item.kinds.get("function_value") == FUNCTIONS.get(selector, "")
+
+    @staticmethod
     def _is(item: Item | None, concept: str) -> bool:
         return isinstance(item, Token) and item.kinds.get("column") == concept
 
@@ -130,7 +151,9 @@ class Phrases:
         before: str | None = None
         while at < len(self.items):
             found = self._range(at) or self._comparison(at, before) or self._of_columns(at)
-            if found:
+            if found and self._counts_each(*found):
+                at += 1
+            elif found:
                 first, last, term = found
                 self._put(first, last, term)
                 before = term.concept
@@ -139,6 +162,20 @@ class Phrases:
                 if not is_a(self.items[at], "and", "or", "negation", "compare"):
                     before = None
                 at += 1
+
+    def _counts_each(self, first: int, last: int, term: Term) -> bool:
+        """Turns `senders with more than 5 transactions` to how often each occurs; whether it is such a thing."""
+        before = self.items[:first]
+        if term.concept not in _COUNTED.values() or not is_a(self._at(last), "subject"):
+            return False
+        roles = [one for one in before if self._concept(one) in _COUNTABLE or is_a(one, "which") and one.value("which") == "who"]  # type: ignore[union-attr]
+        if not roles or any(is_a(one, "subject") for one in before):
+            return False
+        some = self.items[first : last + 1]
+        number = next(one for one in some if isinstance(one, Token) and one.number is not None)
+        having = Token(term.text, {"having": term.operator}, number.number)
+        self._put(first, last, having, *(one for one in some if is_a(one, "verb", "subject")))
+        return True
 
     def _concept(self, item: Item | None) -> str | None:
         """What a number may be compared with, as far as an item says it."""
@@ -228,6 +265,8 @@ class Phrases:
                 return first, last + 2, named
             if concept not in ("token", "contract", "block", "address", "sender", "receiver", "event", "hash", "transaction"):
                 return first, last + 1, concept
+        if isinstance(before, Token) and before.text.lower() == "log" and unit is None and first == last:
+            return first - 1, last, "log_index"
         if isinstance(after, Token) and (counted := after.value("subject")) in _COUNTED and unit is None:
             return first, last + 1, _COUNTED[counted or ""]
         named_before = self._concept(before)
@@ -307,6 +346,9 @@ class Phrases:
                 if self._verb(self._at(at - 3)) == "emit" or any(isinstance(one, Token) and one.kinds.get("subject") == "logs" for one in self.items):
                     lead = "contract"
                     first = at - 3 if self._verb(self._at(at - 3)) == "emit" else first
+        elif (role := self._concept(after)) in ("sender", "receiver", "owner", "spender", "miner"):
+            self._put(at, at + 1, terms.equals(self._said(at, at + 1), role or "", (address,), role or ""))
+            return
         else:
             first = at - 1 if concept == "address" else at
             lead, first = self._part(first, at, address)
@@ -318,7 +360,6 @@ class Phrases:
         else:
             term = _part_of(self._said(first, at), lead, address)
         self._put(first, at, term)
-        del after
 
     def _part(self, first: int, at: int, address: str) -> tuple[str, int]:
         """The part that an address has by the words around it, and where they begin."""
@@ -370,6 +411,16 @@ class Phrases:
         called = is_a(before, "to") or self._calls(before)
         first = at - 1 if called else at
         text = self._said(first, last)
+        named = self._at(at - 2) if is_a(before, "negation") else before
+        role = self._concept(named)
+        if role in ("contract", "receiver", "token") and not called:
+            start = at - 2 if named is not before else at - 1
+            if is_a(self._at(start - 1), "to"):
+                start, role = start - 1, "receiver"
+            place = "receiver" if role == "receiver" else "contract"
+            term = terms.equals(self._said(start, last), place, addresses, "token")
+            self._put(start, last, terms.negated(term.text, term) if named is not before else term)
+            return
         if called:
             self._put(first, last, terms.equals(text, "receiver", addresses))
             return
@@ -389,10 +440,13 @@ class Phrases:
             if verb in ("wrap", "unwrap"):
                 event = {"wrap": "Deposit", "unwrap": "Withdrawal"}[verb]
                 both = (
+                    terms.equals(item.text, "token", self._known.symbols.get("WETH", ("",)), "token"),
                     terms.equals(item.text, "event", (event,)),
-                    terms.equals(item.text, "standard", ("WETH",)),
                 )
                 self._put(at, at, terms.joined(item.text, *both, union=False))
+                for other, one in enumerate(self.items):
+                    if self._is(one, "ether") and isinstance(one, Token):
+                        self.items[other] = Token(one.text, {"column": "amount"})
 
     def _adjectives(self) -> None:
         for at, item in enumerate(self.items):
@@ -414,9 +468,10 @@ class Phrases:
             if isinstance(named, Token) and named.value("subject") in ("logs", "transfers") and not concept:
                 concept = named.value("subject")
             plain = skip == 2 or (no and item.value("negation") == "no")
-            if plain and concept and not isinstance(self._at(at + skip + 1), Term):
-                text = self._said(at, at + skip)
-                self._put(at, at + skip, terms.negated(text, terms.present(text, concept)))
+            if plain and concept:
+                first = self._with_verb(at, concept)
+                text = self._said(first, at + skip)
+                self._put(first, at + skip, terms.negated(text, terms.present(text, concept)))
             elif is_a(item, "with") and isinstance(after, Token) and self._bare(at + 1):
                 text = self._said(at, at + 1)
                 self._put(at, at + 1, terms.present(text, self._concept(after) or ""))

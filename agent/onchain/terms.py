@@ -71,6 +71,8 @@ def _raw(
     elif column.kind == "token":
         if unit in known.symbols:
             token = known.symbols[unit or ""]
+        elif unit == "ether" and tokens and tokens == known.symbols.get("WETH"):
+            unit = None
         elif unit not in (None, "raw"):
             raise Declined(f'the unit of "{text}" does not fit: an amount is in its token\'s units')
         places = {known.decimals.get(one) for one in token or tokens}
