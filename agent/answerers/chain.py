@@ -46,6 +46,8 @@ NAMED_HASH = re.compile(
 )
 """A hash that the question itself calls one of a chain's."""
 
+_PAST = re.compile(r"\b(?:was|were|did|has been|have been|had)\b", re.IGNORECASE)
+
 _ANAPHORA = re.compile(r"\b(?:it|its|that|this|them|their|they|those|these|same)\b", re.IGNORECASE)
 
 
@@ -253,8 +255,7 @@ def _statements(
         try:
             reading = read(question, known, lambda one: _kind_of(connection, one))
         except Declined as fault:
-            understood = all(one.kinds for one in tokens(question, known))
-            return _Refused(str(fault)) if anchored or understood else None
+            return _Refused(str(fault)) if anchored or _about_rows(question, known) else None
         if reading is None:
             return None
         if len(chains) > 1:
@@ -274,6 +275,15 @@ def _statements(
             f"the tables of events cannot be read ({str(error).splitlines()[0]}); `chaincite doctor` says"
             " what is damaged, and --kind paper --kind proposal asks without them"
         ) from error
+
+
+def _about_rows(question: str, known: Known) -> bool:
+    """Whether a question that names no place on a chain is about its rows all the same: what was, and how much."""
+    found = tokens(question, known)
+    unknown = [one for one in found if not one.kinds]
+    counts = any(kind in one.kinds for one in found for kind in ("quantity", "aggregate", "superlative", "share"))
+    rows = any("subject" in one.kinds or "token_value" in one.kinds or "ether" in one.kinds.values() for one in found)
+    return not unknown or (len(unknown) <= 3 and counts and rows and bool(_PAST.search(question)))
 
 
 def _anchored(connection: DuckDBPyConnection, question: str, known: Known) -> bool:

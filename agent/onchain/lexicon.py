@@ -268,7 +268,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
     },  # fmt: skip
     "only": {"only": "only|exclusively|solely", "both": "in common|common to|shared by|overlap|overlapping|also"},
     "verb": {
-        "send": "sent out|send out|given|sent|send|sends|sending|made|make|makes|submitted|initiated|issued|originate|originated|"
+        "send": "sent out|send out|sent|send|sends|sending|made|make|makes|submitted|initiated|issued|originate|originated|"
         "gave|give out|spent|spend|do|signed",
         "receive": "took in|take in|received|receive|receives|receiving|got|gets|obtained|collected|took in|accept",
         "pay": "paid|pay|pays|paying",
@@ -278,7 +278,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "move": "transferred|moved|moving|transferring|move|flowed|changed hands|flow",
         "carry": "worth|carried|carry|carries|carrying|attached|contained value|transport",
         "mine": "mined|produced|produce|built|proposed|mine|build|propose|validate|validated",
-        "approve": "approved|approve|approving|granted|given approval|grant",
+        "approve": "given|approved|approve|approving|granted|given approval|grant",
         "set": "set|sets|setting|specified|specify|offered|offer|bid|declare|allowed",
         "contain": "contain|contains|containing|include|includes|included|including|hold|holds|"
         "consist of|comprise|held|contained",
@@ -318,7 +318,7 @@ IDLE = (
     "at all|failed ones included|including failed ones|failed included|including failed|whether or not they failed"
     "|regardless of status|both failed and successful|both ends included|inclusive|each way|in and out|over all|over the"
     "|i need to know|i want to know|tell me|can you tell me|could you tell me|do you know|let me know|behind"
-    "|as a whole|by itself|in question|of course|thanks|thank you|if so"
+    "|as a whole|by itself|in question|of course|thanks|thank you|if so|meaning|namely|i e|that is|so to speak"
 )
 """Phrases that cannot either."""
 

@@ -31,6 +31,8 @@ _ONE = ("transaction", "tx", "txn", "transfer", "log", "event")
 _TOLD = ("hash", "transaction", "block", "sender", "receiver", "index", "amount", "address")
 """Columns that are told of every row."""
 
+_SUMMED = ("total", "sum", "combined", "cumulative", "aggregate", "total amount", "total value", "total of")
+
 _IN_ETHER = ("fee", "tip", "burnt", "value", "gas_price", "base_fee", "tip_per_gas", "max_fee", "max_tip")
 
 _CONCEPT_OF = {"full": "fullness", "big": "size", "when": "time"}
@@ -83,6 +85,7 @@ class _Measure:
         self._events()
         self._units()
         self._agents()
+        self._counted_ether()
         self._having()
         self._status()
         special = self._net() or self._swap()
@@ -117,6 +120,11 @@ class _Measure:
                 raise Declined(f"{name} events are no {self.subject}")
             self.where = both(self.where, Compare(column="event", values=(name,)))
             self.after = both(self.after, Compare(column="event", values=(name,)))
+
+    def _counted_ether(self) -> None:
+        """`ETH transfers` are put in order as transactions; how many there are is not settled by these words."""
+        if self.take("eth_transfers") is not None and not self.has("superlative") and self.where == both():
+            raise Declined('"ETH transfers" can mean all transactions that send ETH, or those without call data')
 
     def _units(self) -> None:
         """ETH beside another amount is its unit: `how much ETH was burnt`."""
@@ -238,7 +246,7 @@ class _Measure:
         if self.subject == "transactions":
             return None
         self.take("net")
-        while self.take("net") or self.take("quantity", "much") or self.take("which", "which") or self.take("verb") or self.take("column", "amount", "value", "token", "address"):
+        while self.take("net") or self.take("quantity") or self.take("difference", "difference") or self.take("which", "which") or self.take("verb") or self.take("column", "amount", "value", "token", "address"):
             pass
         self.take("and"), self.take("subject", "transfers")
         self._loosen(party)
@@ -433,7 +441,8 @@ class _Measure:
     def _best(self, listed: str | None) -> bool:
         """Rows by a column, groups by how many rows they have or by the sum of a column."""
         counted = self._counted_after()
-        summed = self.take("aggregate", "sum")
+        summed = any(o.text.lower() in _SUMMED for o in self.left)
+        self.take("aggregate", "sum")
         role = self._focus(listed)
         own = self.take("subject", self.subject)
         column = self.concept(roles=False)
@@ -441,6 +450,9 @@ class _Measure:
         if other and column is None:
             column = self._counted_rows(other)
         single = not summed and not counted and column and self.superlative not in ("most", "least")
+        amounts = self.subject == "transfers" and (summed or self.has("verb", "send", "receive", "move"))
+        if role and column is None and not own and not counted and amounts:
+            column = "value"
         if role and role not in ("transaction_hash",) and not (self.subject == "blocks") and not single:
             if column:
                 self.fields |= {"group": role, "measure": "sum", "column": column}
@@ -662,7 +674,7 @@ class _Measure:
         column = one.kinds.get("column")
         if column == "address" and self.fields.get("column"):
             return True
-        return self.fields["measure"] == "rows" and (
+        return self.fields.get("measure") == "rows" and (
             column in _TOLD or "arguments" in one.kinds or "argument" in one.kinds
         )
 
@@ -682,9 +694,10 @@ class _Measure:
             return True
         if "unit" in kinds or "pronoun" in kinds or "and" in kinds or "with" in kinds or "created" in kinds:
             return True
-        if kinds.get("aggregate") == self.fields["measure"]:
+        measured = self.fields.get("measure", "count")
+        if kinds.get("aggregate") == measured:
             return True
-        return kinds.get("which") in ("which",) or kinds.get("aggregate") == "sum" and self.fields["measure"] in ("sum", "count", "distinct")
+        return kinds.get("which") in ("which",) or kinds.get("aggregate") == "sum" and measured in ("sum", "count", "distinct")
 
 
 def _additive(column: str) -> bool:

@@ -28,7 +28,7 @@ _ASKS = re.compile(
 _ORDINAL = re.compile(r"^\s*(?:the )?(?:first|last|second|third)\b", re.IGNORECASE)
 
 ELSEWHERE = re.compile(
-    r"\b(?:proposals?|EIPs|ERCs|specifications?|papers?|meaning|stands? for|say|says|defin\w+|source code|rules?"
+    r"\b(?:proposals?|EIPs|ERCs|specifications?|papers?|stands? for|say|says|defin\w+|source code|rules?"
     r"|formulas?|declares?|EIP-(?!1559\b|2930\b|4844\b)\d+|ERC-(?!20\b|721\b|1155\b)\d+|BIP-\d+"
     r"|OpenZeppelin|according to)\b",
     re.IGNORECASE,
@@ -36,7 +36,7 @@ ELSEWHERE = re.compile(
 """Words that ask for more than rows: what proposals, papers or code say."""
 
 GENERAL = re.compile(
-    r"\b(?:an? (?:\S+ )?(?:block|transaction|event|transfer|log|address|token|nft|contract)\b|(?:each|every|any) block"
+    r"\b(?:an? (?:block|transaction|transfer)\b|(?:each|every|any) block"
     r"|can|may|could|should|must|ever|usually|typically|allowed|when an?)\b",
     re.IGNORECASE,
 )
@@ -140,7 +140,7 @@ def _labelled(found: list[Token]) -> list[Token]:
         if "address_value" in one.kinds:
             if kept and kept[-1].text == "(":
                 kept.pop()
-            while kept and (kept[-1].text.lower() in _LABELS or (not kept[-1].kinds and not kept[-1].text.islower())):
+            while kept and (kept[-1].text.lower() in _LABELS or "standard_value" in kept[-1].kinds or (not kept[-1].kinds and not kept[-1].text.islower())):
                 kept.pop()
         kept.append(one)
     return kept

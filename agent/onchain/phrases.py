@@ -56,6 +56,7 @@ class Phrases:
         self.items: list[Item] = list(items)
         for step in (
             self._labels,
+            self._ether,
             self._creations,
             self._functions,
             self._comparisons,
@@ -87,6 +88,13 @@ class Phrases:
             named = self._known.symbols.get(before.value("token_value") or "", ())
             if item.value("address_value") in named:
                 del self.items[at]
+
+    def _ether(self) -> None:
+        """`ETH transfers`: transactions, for tokens have transfers of their own."""
+        for at in range(len(self.items) - 2, -1, -1):
+            one, two = self.items[at], self.items[at + 1]
+            if self._is(one, "ether") and isinstance(two, Token) and two.kinds.get("subject") == "transfers":
+                self._put(at, at + 1, Token(self._said(at, at + 1), {"subject": "transactions"}), Token("", {"eth_transfers": ""}))
 
     def _creations(self) -> None:
         """`contracts created`, `deployed a contract`: transactions without a receiver."""
@@ -155,6 +163,8 @@ class Phrases:
                 at += 1
             elif found:
                 first, last, term = found
+                if self._concept(self._at(last + 1)) == term.concept != "":
+                    last += 1
                 self._put(first, last, term)
                 before = term.concept
                 at = first + 1
@@ -168,6 +178,10 @@ class Phrases:
         before = self.items[:first]
         if term.concept not in _COUNTED.values() or not is_a(self._at(last), "subject"):
             return False
+        before = [
+            one for place, one in enumerate(before)
+            if not (is_a(one, "subject") and (is_a(self._at(place - 1), "each") or one.value("subject") == "blocks"))  # type: ignore[union-attr]
+        ]
         roles = [one for one in before if self._concept(one) in _COUNTABLE or is_a(one, "which") and one.value("which") == "who"]  # type: ignore[union-attr]
         if not roles or any(is_a(one, "subject") for one in before):
             return False
@@ -222,6 +236,9 @@ class Phrases:
             text = getattr(self._at(first - 1), "text", "").lower()
             if sign != "=" or text.startswith("no") and number.number == 0:
                 negative, first = True, first - 1
+        if is_a(self._at(first - 1), "to") and is_a(self._at(first - 2), "column"):
+            del self.items[first - 1]
+            first, last, at = first - 1, last - 1, at - 1
         raw = is_a(self._at(last + 1), "raw")
         last = last + 1 if raw else last
         unit = "raw" if raw else number.unit
@@ -393,7 +410,7 @@ class Phrases:
             "transactions", "blocks", "hash", "transaction", "block", "topic", "block_hash",
         ) else at  # fmt: skip
         before = self._at(first - 1)
-        if first < at and isinstance(before, Token) and before.value("subject") in ("transactions", "blocks"):
+        if first < at and isinstance(before, Token) and before.value("subject") == "transactions":
             first -= 1
         if is_a(self._at(first - 1), "with", "by", "from") and not is_a(self._at(first - 1), "verb"):
             first -= 1
@@ -413,8 +430,11 @@ class Phrases:
         text = self._said(first, last)
         named = self._at(at - 2) if is_a(before, "negation") else before
         role = self._concept(named)
-        if role in ("contract", "receiver", "token") and not called:
+        plural = isinstance(named, Token) and named.text.lower().endswith("s") and named is before
+        if role in ("contract", "token") and not called and not plural:
             start = at - 2 if named is not before else at - 1
+            if is_a(self._at(start - 1), "by", "from") and self._verb(self._at(start - 2)) == "emit":
+                start -= 2
             if is_a(self._at(start - 1), "to"):
                 start, role = start - 1, "receiver"
             place = "receiver" if role == "receiver" else "contract"
@@ -435,15 +455,17 @@ class Phrases:
 
     def _wraps(self) -> None:
         """`wrapped`, `unwrapped`: deposits to and withdrawals from WETH."""
-        for at, item in enumerate(self.items):
+        for at in range(len(self.items) - 1, -1, -1):
+            item = self._at(at)
             verb = self._verb(item)
-            if verb in ("wrap", "unwrap"):
+            if verb in ("wrap", "unwrap") and item is not None:
                 event = {"wrap": "Deposit", "unwrap": "Withdrawal"}[verb]
                 both = (
                     terms.equals(item.text, "token", self._known.symbols.get("WETH", ("",)), "token"),
                     terms.equals(item.text, "event", (event,)),
                 )
-                self._put(at, at, terms.joined(item.text, *both, union=False))
+                first = at - 1 if self._verb(self._at(at - 1)) == "receive" else at
+                self._put(first, at, terms.joined(item.text, *both, union=False))
                 for other, one in enumerate(self.items):
                     if self._is(one, "ether") and isinstance(one, Token):
                         self.items[other] = Token(one.text, {"column": "amount"})
@@ -492,6 +514,8 @@ class Phrases:
                 last = at + 1
                 while is_a(self._at(last), "verb", "with", "from", "by", "pronoun") and not isinstance(self._at(last), Term):
                     last += 1
+                if self._is(self._at(at - 1), "amount") and getattr(self._at(last), "concept", "") == "unlimited":
+                    self.items[at - 1] = Token("", {"function": ""})
                 if isinstance(self._at(last), Term):
                     self._negate(at, last, word)
             at -= 1
