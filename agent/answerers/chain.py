@@ -14,7 +14,7 @@ from agent.answers.packing import PackingReport
 from agent.answers.question import Question
 from agent.answers.values import NOT_IN_LIBRARY, Answer, Citation, Draft, Sentence, Usage, identify
 from agent.onchain import sandbox
-from agent.onchain.lexer import Known, tokens
+from agent.onchain.lexer import Known, Token, tokens
 from agent.onchain.parser import GENERAL, Reading, read
 from agent.onchain.report import Statement, cut, told
 from agent.onchain.sandbox import Limits, Result
@@ -45,6 +45,8 @@ NAMED_HASH = re.compile(
     r"\b(?:transactions?|txn?s?|block|logs?|events?|hash)\s+(?:with hash\s+|hash\s+)?0x", re.IGNORECASE
 )
 """A hash that the question itself calls one of a chain's."""
+
+_ROWS = re.compile(r"^\s*(?:list|show|any|were|was|did)\b", re.IGNORECASE)
 
 _PAST = re.compile(r"\b(?:was|were|did|has been|have been|had)\b", re.IGNORECASE)
 
@@ -255,8 +257,8 @@ def _statements(
         try:
             reading = read(question, known, lambda one: _kind_of(connection, one))
         except Declined as fault:
-            return _Refused(str(fault)) if anchored or _about_rows(question, known) else None
-        if reading is None:
+            return _Refused(str(fault)) if anchored or _about_rows(tokens(question, known), question) else None
+        if reading is None or not (anchored or _complete(reading, question, known)):
             return None
         if len(chains) > 1:
             return _Refused(f"the library holds {' and '.join(chains)}; say which by the filter on chains")
@@ -277,18 +279,40 @@ def _statements(
         ) from error
 
 
-def _about_rows(question: str, known: Known) -> bool:
-    """Whether a question that names no place on a chain is about its rows all the same: what was, and how much."""
-    found = tokens(question, known)
+def _about_rows(found: list[Token], question: str) -> bool:
+    """Whether a question that names no place on a chain is about its rows all the same: how many there were."""
     unknown = [one for one in found if not one.kinds]
-    counts = any(kind in one.kinds for one in found for kind in ("quantity", "aggregate", "superlative", "share"))
-    rows = any("subject" in one.kinds or "token_value" in one.kinds or "ether" in one.kinds.values() for one in found)
-    return not unknown or (len(unknown) <= 3 and counts and rows and bool(_PAST.search(question)))
+    rows = any(
+        one.value("subject") in ("transactions", "logs", "transfers") or "token_value" in one.kinds
+        or "ether" in one.kinds.values()
+        for one in found
+    )  # fmt: skip
+    past = bool(_PAST.search(question))
+    plain = not unknown and not any("beyond" in one.kinds for one in found)
+    return _measures(found) and rows and (plain or (past and len(unknown) <= 3))
+
+
+def _measures(found: list[Token]) -> bool:
+    """Whether the words ask for a figure."""
+    return any(
+        kind in one.kinds
+        for one in found
+        for kind in ("quantity", "aggregate", "superlative", "share", "distinct", "difference", "net")
+    )
+
+
+def _complete(reading: Reading, question: str, known: Known) -> bool:
+    """Whether a question that names no place on a chain asks its rows alone, and for a figure."""
+    found = tokens(question, known)
+    scoped = any("scope" in one.kinds for one in found)
+    named = any("address_value" in one.kinds for one in found)
+    return not reading.rest and not named and (scoped or _measures(found) or bool(_ROWS.search(question)))
 
 
 def _anchored(connection: DuckDBPyConnection, question: str, known: Known) -> bool:
     """Whether a question names blocks, or hashes or addresses that stand in the tables."""
-    if any("scope" in one.kinds for one in tokens(question, known)):
+    numbers = [n for one in tokens(question, known) if one.kinds.get("scope") == "" for span in one.blocks for n in span]
+    if any(known.first <= n <= known.last or n >= known.first // 10 for n in numbers):
         return True
     hashes = re.findall(r"\b0x[0-9a-f]{64}\b", question.lower())
     return any(_kind_of(connection, one) for one in hashes) or bool(

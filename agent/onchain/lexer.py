@@ -55,7 +55,7 @@ _PIECE = re.compile(
     r"[A-Za-z_][A-Za-z0-9_]*(?:\.[a-z]+\b)?|[<>=!]=|=[<>]|\S"
 )
 _BLOCKS = re.compile(
-    rf"\b(?:(?:across|over|throughout|within)\s+)?(?:the\s+)?blocks?\s+(?:numbers?\s+|no\.?\s*|#)?{_NUMBER}(?!\.\d)"
+    rf"\b(?:(?:across|over|throughout|within)\s+)?(?:the\s+)?blocks?\s+(?:numbers?\s+|no\.?\s*|#)?{_NUMBER}(?![\w]|\.\d)"
     rf"(?:\s*(?:-|–|—|to|through|until|and|,|or|&|vs\.?|versus)(?:\s*and)?\s*(?:(?:the\s+)?block\s+)?{_NUMBER}\b"
     r"(?!\s*(?:gas|eth|gwei|wei|bytes|logs))(?!\.\d))*",
     re.IGNORECASE,
@@ -67,7 +67,7 @@ _SEVERAL = (
     r"(?P<after>\s+(?:together|combined|taken together|in total|overall))?"
 )
 _ORDER = (
-    r"\b(?:the\s+)?(?P<word>first|second|earlier|later|last|latest|other|previous|newer|older)\s+block\b"
+    r"\b(?:the|in|of)\s+(?:the\s+)?(?P<word>first|second|earlier|later|last|latest|other|previous|newer|older)\s+block\b"
     r"|\bthan\s+(?:in\s+)?(?:the\s+)?(?P<bare>first|second|earlier|later|last|latest|other|previous)(?:\s+one)?\s*\??$"
 )
 _LIBRARY = r"\b(?:in|of|from)\s+(?:the|this|my|our)\s+(?:whole\s+)?(?:library|data|dataset|data set|tables|files)\b"
@@ -115,7 +115,7 @@ def _scopes(text: str, known: Known) -> Iterator[tuple[int, int, Token]]:
             known.last - known.first + 1
         ):
             first = word in ("first", "earlier", "older", "previous")
-            yield one.start(), one.end(), _scope(one[0], [known.first if first else known.last], False)
+            yield one.start(), one.end(), _scope(one[0], [known.first if first else known.last], False, "order")
     for one in re.finditer(_LIBRARY, text, re.IGNORECASE):
         yield one.start(), one.end(), _scope(one[0], both, True, "union")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any as Anything
 
@@ -28,8 +28,21 @@ _FITTING: dict[str, tuple[SubjectName, ...]] = {
 
 _ONE = ("transaction", "tx", "txn", "transfer", "log", "event")
 
-_TOLD = ("hash", "transaction", "block", "sender", "receiver", "index", "amount", "address")
-"""Columns that are told of every row."""
+_OF_TRANSACTIONS = frozenset(
+    "hash transaction block sender receiver index transaction_index value ether gas_used gas_limit gas_price fee tip"
+    " selector status contract created address amount logs".split()
+)
+_OF_LOGS = frozenset("hash transaction block index log_index contract event standard amount value".split())
+TOLD: Mapping[SubjectName, frozenset[str]] = {
+    "transactions": _OF_TRANSACTIONS,
+    "logs": _OF_LOGS | {"owner", "spender", "sender", "receiver", "address", "token"},
+    "transfers": _OF_LOGS - {"event", "standard"} | {"sender", "receiver", "address", "token", "token_id", "ether"},
+    "blocks": frozenset(
+        "hash block_hash block time gas_used gas_limit base_fee burnt tip miner size parent_hash fullness transaction_count"
+        .split()
+    ),
+}
+"""What is told of every row, so that it need not be asked for apart."""
 
 _SUMMED = ("total", "sum", "combined", "cumulative", "aggregate", "total amount", "total value", "total of")
 
@@ -675,7 +688,7 @@ class _Measure:
         if column == "address" and self.fields.get("column"):
             return True
         return self.fields.get("measure") == "rows" and (
-            column in _TOLD or "arguments" in one.kinds or "argument" in one.kinds
+            column in TOLD[self.subject] or "arguments" in one.kinds or "argument" in one.kinds
         )
 
     def _says_nothing(self, one: Token) -> bool:
@@ -735,5 +748,3 @@ def _comparisons(where: Condition) -> list[Compare]:
         return [o for one in parts(where) for o in _comparisons(one)]
     return [o for one in parts(where) for o in _comparisons(one)]
 
-
-Step = Callable[[], bool]

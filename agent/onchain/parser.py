@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from agent.onchain import lexicon, terms
 from agent.onchain.columns import SubjectName
 from agent.onchain.lexer import Blocks, Known, Token, tokens
-from agent.onchain.measures import Measured, measure
+from agent.onchain.measures import TOLD, Measured, measure
 from agent.onchain.phrases import Item, KindOf, Phrases, is_a
 from agent.onchain.query import EVERYTHING, ChainQuery, Compare, Condition, Not, Related, both
 from agent.onchain.terms import Declined, Term
@@ -161,7 +161,8 @@ def _is_detail(found: list[Token], before: ChainQuery) -> bool:
     """Whether a further clause only asks for details of rows that are shown whole: `and to whom?`."""
     rows = before.measure == "rows" or before.group is not None
     idle = (*_DETAILS, "misspelt", *(("adjective", "subject") if rows else ()))
-    return all(set(one.kinds) & set(idle) for one in found) and any(
+    told = all(one.kinds["column"] in TOLD[before.subject] for one in found if set(one.kinds) & {"column"})
+    return told and all(set(one.kinds) & set(idle) for one in found) and any(
         is_a(one, "quantity", "which", "adjective", "aggregate") for one in found
     )
 

@@ -83,8 +83,8 @@ _GWEI = Unit(9)
 def _transaction(row: Row) -> str:
     ended = {0: "failed", 1: "succeeded"}.get(row["status"], "ended unknown")
     parts = [
-        f"Transaction {row['transaction_hash']} in block {row['block_number']} {ended}:"
-        f" from {row['from_address']}"
+        f"Transaction {row['transaction_hash']}, index {row['transaction_index']} in block"
+        f" {row['block_number']}, {ended}: from {row['from_address']}"
     ]
     if row["to_address"]:
         name = lexicon.FUNCTIONS.get(row["selector"] or "", "")
