@@ -284,6 +284,7 @@ def _about_rows(found: list[Token], question: str) -> bool:
     unknown = [one for one in found if not one.kinds]
     rows = any(
         one.value("subject") in ("transactions", "logs", "transfers") or "token_value" in one.kinds
+        or "events_value" in one.kinds
         or "ether" in one.kinds.values()
         for one in found
     )  # fmt: skip

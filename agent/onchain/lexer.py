@@ -62,7 +62,7 @@ _BLOCKS = re.compile(
 )
 _SPAN = re.compile(r"-|–|—|\b(?:to|through|until)\b", re.IGNORECASE)
 _SEVERAL = (
-    r"\b(?P<across>(?:across|over|for|of|together in|spanning|throughout|from)\s+)?(?:the\s+)?"
+    r"\b(?P<apart>in\s+)?(?:(?:across|over|for|of|together in|spanning|throughout|from)\s+)?(?:the\s+)?"
     r"(?P<word>both(?:\s+of\s+the)?|two|these(?:\s+two)?|either of the two|each of the two|all(?:\s+the)?)\s+blocks\b"
     r"(?P<after>\s+(?:together|combined|taken together|in total|overall))?"
 )
@@ -106,7 +106,7 @@ def _scopes(text: str, known: Known) -> Iterator[tuple[int, int, Token]]:
             yield one.start(), one.end(), _scope(one[0], numbers, len(numbers) > 1)
     both = [known.first, known.last] if known.last > known.first else [known.first]
     for one in re.finditer(_SEVERAL, text, re.IGNORECASE):
-        union = one["across"] or one["after"] or not one["word"].lower().startswith(("both", "either", "each"))
+        union = not one["apart"] or one["after"] or not one["word"].lower().startswith(("both", "either", "each"))
         if one["word"].lower().startswith("all") or len(both) == known.last - known.first + 1:
             yield one.start(), one.end(), _scope(one[0], both, True, "union" if union else "both")
     for one in re.finditer(_ORDER, text, re.IGNORECASE):

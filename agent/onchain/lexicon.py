@@ -45,8 +45,8 @@ CONCEPTS: Mapping[str, Mapping[SubjectName, str]] = {
     "status": {"transactions": "status"},
     "selector": {"transactions": "selector"},
     "input": {"transactions": "input_size"},
-    "sender": {"transactions": "from_address", "transfers": "from_address", "logs": "from_address"},
-    "receiver": {"transactions": "to_address", "transfers": "to_address", "logs": "to_address"},
+    "sender": {"transactions": "from_address", "transfers": "from_address"},
+    "receiver": {"transactions": "to_address", "transfers": "to_address"},
     "token": {"transfers": "token_address", "logs": "address"},
     "contract": {"logs": "address", "transactions": "to_address", "transfers": "token_address"},
     "created": {"transactions": "contract_address"},
@@ -186,7 +186,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
     },
     "aggregate": {
         "sum": "total|sum|altogether|overall|combined|aggregate|cumulative|in total|in all|sum up|summed|"
-        "total amount|total quantity|total number|added up|total of|total value|all together|totals|grand total|add up to|adds up to|add up|taken together",
+        "total amount|total number|added up|total of|all together|totals|grand total|add up to|adds up to|add up|taken together",
         "mean": "unweighted|average|mean|on average|arithmetic mean|avg",
         "median": "median",
     },

@@ -46,7 +46,7 @@ TOLD: Mapping[SubjectName, frozenset[str]] = {
 
 _SUMMED = ("total", "sum", "combined", "cumulative", "aggregate", "total amount", "total value", "total of")
 
-_IN_ETHER = ("fee", "tip", "burnt", "value", "gas_price", "base_fee", "tip_per_gas", "max_fee", "max_tip")
+_IN_ETHER = ("amount", "fee", "tip", "burnt", "value", "gas_price", "base_fee", "tip_per_gas", "max_fee", "max_tip")
 
 _CONCEPT_OF = {"full": "fullness", "big": "size", "when": "time"}
 
@@ -697,7 +697,9 @@ class _Measure:
         acted = column_for(self.subject, _ACTS.get(verb or "", ""))
         if acted and acted.name in (self.fields.get("group"), self.fields.get("column")):
             return True
-        if self._detail(one):
+        if self._detail(one) or (verb == "receive" and self.fields.get("group") == "spender"):
+            return True
+        if ("from" in kinds or "to" in kinds) and self.fields.get("order_by") and self.subject in ("transactions", "transfers"):
             return True
         if verb in _PLAIN_VERBS or (verb and self.subject in _FITTING.get(verb, ())):
             return True

@@ -185,6 +185,9 @@ def _plainly(fault: ValueError) -> str:
     return str(fault).replace("\n", " ").partition("Value error, ")[2].partition(" [type")[0] or str(fault)
 
 
+_OF_LOGS = ("log_index", "topic", "topics", "event", "standard", "owner", "spender")
+
+
 def head_of(items: list[Item]) -> SubjectName | None:
     """What the rows are, as the first noun says it that is not counted for each of another."""
     nouns = [at for at, one in enumerate(items) if is_a(one, "subject")]
@@ -206,6 +209,8 @@ def _subjects(items: list[Item], context: _Context) -> list[SubjectName]:
         return ["blocks", "transactions", "logs", "transfers"]
     if head:
         return [head]
+    if any(isinstance(one, Token) and (one.kinds.get("column") in _OF_LOGS or "argument" in one.kinds) for one in items):
+        return ["logs", "transactions"]
     if context.subject and not any(isinstance(one, Term) for one in items):
         return [context.subject, "blocks", "transactions"]
     if "aggregate" in kinds or "superlative" in kinds or "distinct" in kinds or any(isinstance(one, Term) for one in items):
@@ -290,40 +295,50 @@ def _resolved(term: Term, subject: SubjectName, symbols: tuple[str, ...]) -> Con
 
 
 def _sort(items: list[Item], subject: SubjectName) -> _Sorted:
-    """Terms to the noun that they belong to; those of rows of another kind become one related condition."""
+    """Terms to the noun that they belong to; those of rows of another kind become related conditions."""
     nouns = [at for at, one in enumerate(items) if is_a(one, "subject")]
     own = [at for at in nouns if _subject_at(items, at) == subject]
     other = [at for at in nouns if _subject_at(items, at) != subject and _relates(items, at, subject)]
-    found = _Sorted()
-    start = other[0] if other and own and own[0] < other[0] else None
-    if start is not None:
-        while start > 0 and isinstance(items[start - 1], Term):
-            start -= 1
+    other = [at for at in other if own and own[0] < at]
     head = own[0] if own else len(items)
-    inner: list[Term] = []
-    negative = False
-    for at, one in enumerate(items):
-        if start is not None and at >= start:
-            if isinstance(one, Term):
-                inner.append(one)
-                continue
-            if at == other[0]:
-                continue
-        if start is not None and at == start - 1 and is_a(one, "negation"):
-            negative = True
-        elif isinstance(one, Term):
+    found = _Sorted()
+    starts = {_start(items, at): at for at in other}
+    at = 0
+    while at < len(items):
+        if at in starts:
+            at = _relate(items, at, starts[at], min([one for one in starts if one > at], default=len(items)), subject, found)
+            continue
+        one = items[at]
+        if isinstance(one, Term):
             (found.before if at < head else found.after).append(one)
         else:
             found.left.append(one)
-    if start is not None:
-        related = _subject_at(items, other[0])
-        found.related.append(_related(related, inner, subject, negative, found))
+        at += 1
     return found
 
 
-def _related(
-    related: SubjectName, inner: list[Term], subject: SubjectName, negative: bool, found: _Sorted
-) -> Condition:
+def _start(items: list[Item], noun: int) -> int:
+    """Where the phrase of a related noun begins: its terms, `no` or `at least one`, and what joins it."""
+    at = noun
+    while at and isinstance(items[at - 1], Term):
+        at -= 1
+    one = items[at - 1]
+    if isinstance(one, Token) and one.number == 1:
+        if is_a(items[at - 2], "compare") and items[at - 2].value("compare") == ">=":  # type: ignore[union-attr]
+            at -= 2
+    elif is_a(one, "negation") and one.value("negation") in ("no", "not"):  # type: ignore[union-attr]
+        at -= 1
+    while at and is_a(items[at - 1], "by", "from", "with", "and") and not is_a(items[at - 1], "subject"):
+        at -= 1
+    return at
+
+
+def _relate(items: list[Item], start: int, noun: int, end: int, subject: SubjectName, found: _Sorted) -> int:
+    """Makes one related condition of a noun and its terms; returns where it ends."""
+    related = _subject_at(items, noun)
+    inner = [one for one in items[start:end] if isinstance(one, Term)]
+    negative = any(is_a(one, "negation") for one in items[start:noun])
+    found.left += [one for one in items[noun + 1 : end] if not isinstance(one, Term)]
     symbols = _tokens_of(inner)
     fitting: list[Condition] = []
     for one in inner:
@@ -333,8 +348,9 @@ def _related(
         else:
             fitting.append(condition)
     condition = Related(related=related, where=both(*fitting) if fitting else EVERYTHING)
+    found.related.append(Not(negated=condition) if negative else condition)
     del subject
-    return Not(negated=condition) if negative else condition
+    return end
 
 
 def _fitting(term: Term, subject: SubjectName, symbols: tuple[str, ...]) -> Condition | None:

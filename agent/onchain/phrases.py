@@ -493,11 +493,24 @@ class Phrases:
             if plain and concept:
                 first = self._with_verb(at, concept)
                 text = self._said(first, at + skip)
-                self._put(first, at + skip, terms.negated(text, terms.present(text, concept)))
+                self._put(first, at + skip, terms.absent(text, concept))
+            elif self._sends(at):
+                text = self._said(at, at + 1)
+                self._put(at, at + 1, terms.present(text, self._concept(after) or ""))
             elif is_a(item, "with") and isinstance(after, Token) and self._bare(at + 1):
                 text = self._said(at, at + 1)
                 self._put(at, at + 1, terms.present(text, self._concept(after) or ""))
             at += 1
+
+    def _sends(self, at: int) -> bool:
+        """`how many transactions sent ETH`: those with a value."""
+        before = self.items[:at]
+        counted = any(is_a(one, "quantity") and one.value("quantity") == "many" for one in before if isinstance(one, Token))
+        noun = any(isinstance(one, Token) and one.kinds.get("subject") == "transactions" for one in before)
+        return (
+            counted and noun and self._verb(self.items[at]) in ("send", "carry")
+            and self._concept(self.items[at + 1]) in ("ether", "value")
+        )  # fmt: skip
 
     def _bare(self, at: int) -> bool:
         """Whether a column stands alone, as in `transactions with call data`."""
@@ -516,9 +529,14 @@ class Phrases:
                     last += 1
                 if self._is(self._at(at - 1), "amount") and getattr(self._at(last), "concept", "") == "unlimited":
                     self.items[at - 1] = Token("", {"function": ""})
-                if isinstance(self._at(last), Term):
+                if isinstance(self._at(last), Term) and not (word == "no" and is_a(self._after_terms(last), "subject")):
                     self._negate(at, last, word)
             at -= 1
+
+    def _after_terms(self, at: int) -> Item | None:
+        while isinstance(self._at(at), Term):
+            at += 1
+        return self._at(at)
 
     def _negate(self, at: int, last: int, word: str) -> None:
         some = [self.items[last]]
@@ -526,7 +544,7 @@ class Phrases:
             link, after = self._at(last + 1), self._at(last + 2)
             if word != "neither" and isinstance(after, Term) and is_a(link, "or", "and"):
                 alike = bool(after.same) and after.same == getattr(some[0], "same", None)
-                if not alike and not (word == "except" and is_a(link, "or")):
+                if not alike and word != "except":
                     if is_a(link, "or"):
                         raise Declined(f'"{self._said(at, last + 2)}" can be read in two ways')
                     break

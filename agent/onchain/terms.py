@@ -12,6 +12,9 @@ from agent.onchain.lexicon import CONCEPTS, UNLIMITED, ZERO_ADDRESS, entries
 from agent.onchain.query import Any, Compare, Condition, Not, Operator, both
 
 _SCALES = {"ether": 18, "gwei": 9, "wei": 0}
+_SIDES = {"sender": ("from_address", "owner"), "receiver": ("to_address", "spender")}
+"""The arguments of an event that an address is from, or to."""
+
 _LEAST_WEI = 10**9
 """A bare number of at least so many is read as wei."""
 
@@ -100,6 +103,8 @@ def equals(text: str, concept: str, values: tuple[str, ...], same: str = "") -> 
     """A column that holds one of some values."""
 
     def resolve(subject: SubjectName, _: tuple[str, ...]) -> Condition | None:
+        if subject == "logs" and concept in _SIDES:
+            return Any(any=tuple(Compare(column=name, values=values) for name in _SIDES[concept]))
         column = column_for(subject, concept)
         return Compare(column=column.name, values=values) if column else None
 
@@ -116,6 +121,20 @@ def present(text: str, concept: str) -> Term:
         if column.numeric:
             return Compare(column=column.name, operator=">", values=("0",))
         return Compare(column=column.name, operator="known")
+
+    return Term(text, resolve, concept)
+
+
+def absent(text: str, concept: str) -> Term:
+    """A column that is zero, or has no value."""
+
+    def resolve(subject: SubjectName, _: tuple[str, ...]) -> Condition | None:
+        column = column_for(subject, concept)
+        if column is None:
+            return None
+        if column.numeric:
+            return Compare(column=column.name, values=("0",))
+        return Not(negated=Compare(column=column.name, operator="known"))
 
     return Term(text, resolve, concept)
 
