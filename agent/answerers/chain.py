@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from agent.answers.packing import PackingReport
-from agent.answers.values import NOT_IN_LIBRARY, Answer, Citation, Sentence, Usage, identify
-from agent.onchain import lexicon, sandbox
-from agent.onchain.asked import Absent, Asked, Known, Reading
+from agent.answers.question import Question
+from agent.answers.values import NOT_IN_LIBRARY, Answer, Citation, Draft, Sentence, Usage, identify
+from agent.onchain import sandbox
+from agent.onchain.lexer import Known, Token, tokens
+from agent.onchain.parser import GENERAL, Reading, read
+from agent.onchain.report import Statement, cut, told
 from agent.onchain.sandbox import Limits, Result
-from agent.onchain.tell import Statement, cut, told
+from agent.onchain.terms import Declined
+from agent.onchain.verbalize import Names
 from agent.requests.budget import count_tokens
 from index.errors import BudgetError, LibraryError
 from index.values import Filters, Hit, Kind, SourceRef
@@ -29,8 +33,33 @@ ANSWERED_BY = "sql"
 """Who answered, where figures were computed from the tables."""
 
 SECONDS = 20.0
-_UNREAD = 4
-"""Words of a question that may be unknown where it names a block, a hash or an address."""
+
+CUE = re.compile(
+    r"\b0x[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?\b|\d{6}|block|transac|\btxn?s?\b|transfer|approv|\blogs?\b|event"
+    r"|swap|gas|base ?fee|\bfees?\b|\btips?\b|sender|mint|deploy|contract|wrap|\beth\b|\bsent\b|selector|spender|\btokens?\b",
+    re.IGNORECASE,
+)
+"""What a question must hold to be looked at here at all; a cheap test."""
+
+NAMED_HASH = re.compile(
+    r"\b(?:transactions?|txn?s?|block|logs?|events?|hash)\s+(?:with hash\s+|hash\s+)?0x", re.IGNORECASE
+)
+"""A hash that the question itself calls one of a chain's."""
+
+_ROWS = re.compile(r"^\s*(?:list|show|any|were|was|did)\b", re.IGNORECASE)
+
+_PAST = re.compile(r"\b(?:was|were|did|has been|have been|had)\b", re.IGNORECASE)
+
+_ANAPHORA = re.compile(r"\b(?:it|its|that|this|them|their|they|those|these|same)\b", re.IGNORECASE)
+
+
+@runtime_checkable
+class _Numbered(Protocol):
+    """A library with the number of its generation."""
+
+    @property
+    def generation(self) -> int: ...
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +70,36 @@ class Computed:
     rest: tuple[str, ...] = ()
 
 
-def answered(
-    library: object,
-    question: str,
-    budget: int,
-    filters: Filters = Filters(),
-    asked_at: datetime | None = None,
-) -> Computed | None:
-    """The answer computed from the tables; None where the question is not of this kind, or not understood.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    statements: list[Statement]
+    reading: Reading
 
-    None also where it takes more than 20 seconds.
 
-    Refused where it asks for blocks or hashes that the library does not hold. budget: tokens.
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    why: str
+
+
+def drafted(library: object, question: Question) -> Draft | None:
+    """The answer computed from the tables; None where the question is not about them.
+
+    Refused where it is about them, but is not understood as a whole, or asks for what they do not hold.
     Raises what the library raises.
     """
-    if not lexicon.CUE.search(question) or (filters.kinds and Kind.EVENT not in filters.kinds):
+    found = _drafted(library, question)
+    return found and found[0]
+
+
+def _drafted(library: object, question: Question) -> tuple[Draft, tuple[str, ...]] | None:
+    filters = question.filters
+    if not CUE.search(question.read_as) or (filters.kinds and Kind.EVENT not in filters.kinds):
         return None
     from index.library import Library
 
     if not isinstance(library, Library) or not library.events:
         return None
-    started, asked_at = time.perf_counter(), asked_at or datetime.now(UTC)
+    started = time.perf_counter()
     with library.sql() as connection:
         generation = library.generation
         if filters != Filters():
@@ -71,49 +109,69 @@ def answered(
         stop = threading.Timer(SECONDS, connection.interrupt)
         stop.start()
         try:
-            found = _statements(connection, question, generation, filters)
+            found = _statements(connection, question.read_as, generation, filters)
         finally:
             stop.cancel()
     if found is None:
         return None
-    room = budget - count_tokens(question)
+    room = question.budget - count_tokens(question.read_as)
     sentences: tuple[Sentence, ...] = ()
     citations: tuple[Citation, ...] = ()
-    reading = Reading(())
-    if isinstance(found, Absent):
-        text = f"{NOT_IN_LIBRARY[:-1]}: {found.why}."
+    if isinstance(found, _Refused):
+        text, rest, notes = f"{NOT_IN_LIBRARY[:-1]}: {found.why}.", (), ()
     else:
-        statements, reading = found
-        kept = cut(statements, lambda text: count_tokens(text) * 3 // 2 <= room)
+        kept = cut(found.statements, lambda text: count_tokens(text) * 3 // 2 <= room)
         if not kept:
             return None
         sentences, citations, text = _cited(library, kept)
-    answer = Answer(
-        id=identify(asked_at, question, text, citations),
-        question=question,
-        asked_at=asked_at,
+        rest = found.reading.rest
+        notes = tuple(f'"{word}" was read as "{read_as}"' for word, read_as in found.reading.corrected)
+    draft = Draft(
         text=text,
         sentences=sentences,
-        refused=isinstance(found, Absent),
-        removed=(),
         citations=citations,
+        packing=PackingReport(question.budget, count_tokens(question.read_as), 0, 0, ()),
+        answered_by=ANSWERED_BY,
+        refused=isinstance(found, _Refused),
+        notes=notes,
+        usage=Usage(
+            count_tokens(question.read_as), count_tokens(text), round(time.perf_counter() - started, 3)
+        ),
+    )
+    return draft, rest
+
+
+def answered(
+    library: object,
+    question: str,
+    budget: int,
+    filters: Filters = Filters(),
+    asked_at: datetime | None = None,
+) -> Computed | None:
+    """The same as an answer, with the clauses that other sources are to answer. budget: tokens."""
+    asked = Question(question, question, filters, budget, asked_at or datetime.now(UTC))
+    found = _drafted(library, asked)
+    if found is None or not isinstance(library, _Numbered):
+        return None
+    draft, rest = found
+    answer = Answer(
+        id=identify(asked.asked_at, question, draft.text, draft.citations),
+        question=question,
+        asked_at=asked.asked_at,
+        text=draft.text,
+        sentences=draft.sentences,
+        refused=draft.refused,
+        removed=(),
+        citations=draft.citations,
         nearest=(),
         filters=filters,
-        generation=generation,
-        packing=PackingReport(budget, count_tokens(question), 0, 0, ()),
-        usage=Usage(count_tokens(question), count_tokens(text), round(time.perf_counter() - started, 3)),
-        answered_by=ANSWERED_BY,
-        notes=tuple(_left_out(reading)),
+        generation=library.generation,
+        packing=draft.packing,
+        usage=draft.usage,
+        answered_by=draft.answered_by,
+        notes=draft.notes,
     )
-    return Computed(answer, reading.rest)
-
-
-def _left_out(reading: Reading) -> Iterator[str]:
-    """What of a question the figures do not heed, in words for a person."""
-    if words := dict.fromkeys(word for asked in reading.asked for word in asked.unread):
-        yield f"words that were not understood, so that the figures do not heed them: {', '.join(words)}"
-    for clause in reading.unread:
-        yield f'not computed: "{clause}"'
+    return Computed(answer, rest)
 
 
 def completed(computed: Computed, quote: Callable[[str, int], Answer]) -> Answer:
@@ -125,9 +183,9 @@ def completed(computed: Computed, quote: Callable[[str, int], Answer]) -> Answer
     rows = computed.answer
     if rows.refused:
         return rows
-    asked = [clause for clause in computed.rest if not lexicon.ANAPHORA.search(clause)]
+    asked = [clause for clause in computed.rest if not _ANAPHORA.search(clause)]
     notes: list[str] = []
-    if len(asked) < max(len(computed.rest), bool(lexicon.ELSEWHERE.search(rows.question))):
+    if len(asked) < len(computed.rest):
         names = re.findall(r"\b(?!0x)[A-Z][\w-]+", " ".join(one.text for one in rows.sentences))
         asked.append(" ".join([rows.question, *dict.fromkeys(names)]))
     whole = rows
@@ -177,10 +235,9 @@ def _joined(rows: Answer, quoted: Answer) -> Answer:
 
 def _statements(
     connection: DuckDBPyConnection, question: str, generation: int, filters: Filters
-) -> tuple[list[Statement], Reading] | Absent | None:
+) -> _Found | _Refused | None:
     import duckdb
 
-    from agent.onchain.grammar import read
     from agent.onchain.sandbox_worker import Refused, run
 
     limits = Limits()
@@ -192,18 +249,27 @@ def _statements(
         return Result(query, generation, columns, rows, reply["more"], filters)
 
     try:
-        known = _known(connection)
-        if known is None:
+        chains = [chain for (chain,) in connection.execute("SELECT DISTINCT chain FROM blocks ORDER BY 1").fetchall()]
+        known = _known(connection, chains)
+        anchored = known is not None and _anchored(connection, question, known)
+        if known is None or (not anchored and GENERAL.search(question)):
             return None
-        reading = read(question, known, lambda one: _kind_of(connection, one))
-        if reading is None or isinstance(reading, Absent):
-            return reading
-        if not _understood(reading.asked):
+        try:
+            reading = read(question, known, lambda one: _kind_of(connection, one))
+        except Declined as fault:
+            return _Refused(str(fault)) if anchored or _about_rows(tokens(question, known), question) else None
+        if reading is None or not (anchored or _complete(reading, question, known)):
             return None
-        if "block" not in question.lower() and _named_nowhere(connection, question):
-            return None
-        found = {one.text: one for asked in reading.asked for one in told(asked, ask)}
-        return (list(found.values()), reading) if found else None
+        if len(chains) > 1:
+            return _Refused(f"the library holds {' and '.join(chains)}; say which by the filter on chains")
+        names = _names(connection, known)
+        found = [
+            statement
+            for one in reading.queries
+            for statement in told(one.query, names, ask, one.party, one.swap)
+        ]
+        kept = {one.text: one for one in found}
+        return _Found(list(kept.values()), reading) if kept else None
     except (Refused, duckdb.InterruptException):
         return None
     except duckdb.Error as error:
@@ -213,47 +279,94 @@ def _statements(
         ) from error
 
 
-def _understood(asked: Iterable[Asked]) -> bool:
-    """Whether enough of the words were read: all, or most where blocks, hashes or addresses are named."""
-    first = next(iter(asked))
-    return not first.unread or (first.anchored and len(first.unread) <= _UNREAD)
+def _about_rows(found: list[Token], question: str) -> bool:
+    """Whether a question that names no place on a chain is about its rows all the same: how many there were."""
+    unknown = [one for one in found if not one.kinds]
+    rows = any(
+        one.value("subject") in ("transactions", "logs", "transfers") or "token_value" in one.kinds
+        or "events_value" in one.kinds
+        or "ether" in one.kinds.values()
+        for one in found
+    )  # fmt: skip
+    past = bool(_PAST.search(question))
+    plain = not unknown and not any("beyond" in one.kinds for one in found)
+    return _measures(found) and rows and (plain or (past and len(unknown) <= 3))
 
 
-def _known(connection: DuckDBPyConnection) -> Known | None:
-    """What there is to name; None where there is nothing, or more than one chain."""
-    spans = connection.execute(
-        "SELECT chain, min(block_number), max(block_number) FROM (SELECT chain, block_number FROM blocks"
-        " UNION ALL SELECT chain, block_number FROM transactions"
-        " UNION ALL SELECT chain, block_number FROM events)"
-        " GROUP BY chain"
-    ).fetchall()
-    if len(spans) != 1:
+def _measures(found: list[Token]) -> bool:
+    """Whether the words ask for a figure."""
+    return any(
+        kind in one.kinds
+        for one in found
+        for kind in ("quantity", "aggregate", "superlative", "share", "distinct", "difference", "net")
+    )
+
+
+def _complete(reading: Reading, question: str, known: Known) -> bool:
+    """Whether a question that names no place on a chain asks its rows alone, and for a figure."""
+    found = tokens(question, known)
+    scoped = any("scope" in one.kinds for one in found)
+    named = any("address_value" in one.kinds for one in found)
+    return not reading.rest and not named and (scoped or _measures(found) or bool(_ROWS.search(question)))
+
+
+def _anchored(connection: DuckDBPyConnection, question: str, known: Known) -> bool:
+    """Whether a question names blocks, or hashes or addresses that stand in the tables."""
+    numbers = [n for one in tokens(question, known) if one.kinds.get("scope") == "" for span in one.blocks for n in span]
+    if any(known.first <= n <= known.last or n >= known.first // 10 for n in numbers):
+        return True
+    hashes = re.findall(r"\b0x[0-9a-f]{64}\b", question.lower())
+    return any(_kind_of(connection, one) for one in hashes) or bool(
+        hashes and NAMED_HASH.search(question)
+    ) or _stands(connection, question)
+
+
+def _known(connection: DuckDBPyConnection, chains: list[str]) -> Known | None:
+    """What there is to name; None where there is nothing."""
+    span = connection.execute(
+        "SELECT min(block_number), max(block_number) FROM (SELECT block_number FROM blocks"
+        " UNION ALL SELECT block_number FROM transactions UNION ALL SELECT block_number FROM events)"
+    ).fetchone()
+    if span is None or span[0] is None:
         return None
-    chain, first, last = spans[0]
     symbols: dict[str, list[str]] = {}
-    for symbol, address in connection.execute(
-        "SELECT symbol, address FROM tokens WHERE symbol IS NOT NULL AND chain = ? ORDER BY ALL", [chain]
+    decimals: dict[str, int] = {}
+    for symbol, address, places in connection.execute(
+        "SELECT symbol, address, decimals FROM tokens WHERE symbol IS NOT NULL ORDER BY ALL"
     ).fetchall():
         symbols.setdefault(symbol, []).append(address)
+        if places is not None:
+            decimals[address] = int(places)
     return Known(
-        chain=chain,
-        first=first,
-        last=last,
+        chain=" and ".join(chains),
+        first=span[0],
+        last=span[1],
         symbols={symbol: tuple(some) for symbol, some in symbols.items()},
-        tokens=_column(
-            connection, "SELECT DISTINCT address FROM events WHERE event IN ('Transfer', 'Approval')"
-        ),
+        decimals=decimals,
+        tokens=_column(connection, "SELECT DISTINCT address FROM events WHERE event IN ('Transfer', 'Approval')"),
         events=_column(connection, "SELECT DISTINCT event FROM events WHERE event IS NOT NULL"),
+        arguments=_column(
+            connection, "SELECT DISTINCT unnest(json_keys(args)) FROM events WHERE args IS NOT NULL"
+        ),
         declared=_column(connection, "SELECT DISTINCT declared_in FROM events WHERE event IS NOT NULL"),
     )
+
+
+def _names(connection: DuckDBPyConnection, known: Known) -> Names:
+    del connection
+    return {
+        address: (symbol, known.decimals.get(address))
+        for symbol, some in known.symbols.items()
+        for address in some
+    }
 
 
 def _column(connection: DuckDBPyConnection, query: str) -> frozenset[str]:
     return frozenset(value for (value,) in connection.execute(query).fetchall())
 
 
-def _named_nowhere(connection: DuckDBPyConnection, question: str) -> bool:
-    """Whether the question names addresses, and none of them stands in a row."""
+def _stands(connection: DuckDBPyConnection, question: str) -> bool:
+    """Whether the question names an address that stands in a row."""
     addresses = re.findall(r"\b0x[0-9a-f]{40}\b", question.lower())
     columns = {
         "transactions": ("from_address", "to_address", "contract_address"),
@@ -261,7 +374,7 @@ def _named_nowhere(connection: DuckDBPyConnection, question: str) -> bool:
         "token_transfers": ("from_address", "to_address"),
         "blocks": ("miner",),
     }
-    return bool(addresses) and not any(
+    return bool(addresses) and any(
         connection.execute(
             f"SELECT 1 FROM {table} WHERE {' OR '.join(f'list_contains(?, {c})' for c in some)} LIMIT 1",  # noqa: S608
             [addresses] * len(some),
@@ -306,7 +419,7 @@ def _cited(
             path = hits[0].document.path if hits else ""
             result = statement.result or statement.query
             hits += [result.hit(path)] if result is not None else []
-        sentences.append(Sentence(statement.text, tuple(dict.fromkeys(map(number, hits)))))
+        sentences.append(Sentence(statement.text, tuple(dict.fromkeys(map(number, hits))), "computed"))
     text = "\n".join(one.text + "".join(f" [{mark}]" for mark in one.citations) for one in sentences)
     return tuple(sentences), tuple(citations), text
 

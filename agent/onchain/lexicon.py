@@ -1,246 +1,355 @@
-"""The words of questions about a chain, and what they mean."""
+"""The vocabulary of questions about a chain: typed entries, and the few words that change nothing.
+
+An entry is a phrase in small letters, without hyphens; `s` at the end of its last word is tried without.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
 
-from agent.onchain.asked import Aggregate, Measure
-
-
-def _words(text: str) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{text})\b", re.IGNORECASE)
+from agent.onchain.columns import SubjectName
 
 
-COUNTS = _words(r"how many|count|number of|how often")
-ASKS = re.compile(r"(?:count|list|give|name|find|show|compute|state|tell|sum|total)\b", re.IGNORECASE)
-"""How a sentence begins that asks without a question mark."""
+class Entry(NamedTuple):
+    """What a phrase is: its kind, and what it stands for."""
 
-BY_EACH = re.compile(
-    r"\b(?:per|for each|by each|by)\s+"
-    r"(?=(?:sender|receiver|token|contract|event|block|address|transaction|spender|owner)\b)",
-    re.IGNORECASE,
-)
-NAMED_HASH = re.compile(
-    r"\b(?:transactions?|txn?s?|block|logs?|events?|hash)\s+(?:with hash\s+|hash\s+)?HASH", re.IGNORECASE
-)
-"""A hash that the question itself calls one of a chain's."""
+    kind: str
+    value: str
 
-SHARE = _words(r"share|percentage|per ?cent|fraction|proportion|%")
-GENERAL = re.compile(
-    r"\b(?:can|may|could|should|must|allowed|an? (?:block|transaction|event|transfer|log|address)"
-    r"|(?:each|every|any) block"
-    r"|ever|will|would|bitcoin|typically|usually|generally)\b",
-    re.IGNORECASE,
-)
-"""Words of questions about how things are in general, where no block, hash or address is named."""
 
-NOT_COMPUTED = _words(
-    r"percentiles?|quantiles?|standard deviation|variance|correlat\w+|gini|histogram|distribution"
-    r"|equal(?:s| to)?|more than one|more than once"
-    r"|(?:more|less|fewer|higher|lower|greater|smaller) than (?:the|average|their)"
-)
-"""What the grammar knows that it cannot compute."""
+ZERO_ADDRESS = "0x" + "0" * 40
+UNLIMITED = str(2**256 - 1)
 
-SYMBOL = re.compile(r"\b([A-Z][A-Z0-9]{1,9})\s+(?:token )?(?:transfers?|approvals?|transferred|volume)\b")
-NO_SYMBOLS = frozenset(
-    [
-        "ERC",
-        "NFT",
-        "NFTS",
-        "ETH",
-        "EIP",
-        "USD",
-        "LP",
-        "BLOCKS",
-        "HASH",
-        "SELECTOR",
-        "AMOUNT",
-        "DAY",
-        "ENS",
-        "TOKEN",
-        "ADDRESS",
-    ]
-)
+CONCEPTS: Mapping[str, Mapping[SubjectName, str]] = {
+    "gas_used": {"transactions": "gas_used", "blocks": "gas_used"},
+    "gas_limit": {"transactions": "gas_limit", "blocks": "gas_limit"},
+    "gas_price": {"transactions": "effective_gas_price"},
+    "offered_price": {"transactions": "gas_price"},
+    "base_fee": {"blocks": "base_fee_per_gas", "transactions": "base_fee_per_gas"},
+    "tip": {"transactions": "tip", "blocks": "tips"},
+    "tip_per_gas": {"transactions": "tip_per_gas"},
+    "max_fee": {"transactions": "max_fee_per_gas"},
+    "max_tip": {"transactions": "max_priority_fee_per_gas"},
+    "fee": {"transactions": "fee", "blocks": "fees"},
+    "burnt": {"transactions": "burnt", "blocks": "burnt"},
+    "ether": {"transactions": "value", "blocks": "sent"},
+    "value": {"transactions": "value", "transfers": "value", "logs": "value"},
+    "amount": {"transfers": "value", "logs": "value", "transactions": "value"},
+    "nonce": {"transactions": "nonce"},
+    "index": {"transactions": "transaction_index", "logs": "log_index", "transfers": "log_index"},
+    "log_index": {"logs": "log_index", "transfers": "log_index"},
+    "transaction_index": {"transactions": "transaction_index", "logs": "transaction_index"},
+    "type": {"transactions": "transaction_type"},
+    "status": {"transactions": "status"},
+    "selector": {"transactions": "selector"},
+    "input": {"transactions": "input_size"},
+    "sender": {"transactions": "from_address", "transfers": "from_address"},
+    "receiver": {"transactions": "to_address", "transfers": "to_address"},
+    "token": {"transfers": "token_address", "logs": "address"},
+    "contract": {"logs": "address", "transactions": "to_address", "transfers": "token_address"},
+    "created": {"transactions": "contract_address"},
+    "owner": {"logs": "owner"},
+    "spender": {"logs": "spender"},
+    "event": {"logs": "event"},
+    "standard": {"logs": "declared_in"},
+    "topic": {"logs": "topic0"},
+    "token_id": {"transfers": "token_id", "logs": "token_id"},
+    "miner": {"blocks": "miner"},
+    "block": {
+        "transactions": "block_number",
+        "logs": "block_number",
+        "transfers": "block_number",
+        "blocks": "block_number",
+    },
+    "transaction": {
+        "logs": "transaction_hash",
+        "transfers": "transaction_hash",
+        "transactions": "transaction_hash",
+    },
+    "block_hash": {"blocks": "block_hash", "transactions": "block_hash"},
+    "hash": {"blocks": "block_hash", "transactions": "transaction_hash"},
+    "parent_hash": {"blocks": "parent_hash"},
+    "size": {"blocks": "size", "transfers": "value"},
+    "topics": {"logs": "topics"},
+    "time": {"blocks": "block_timestamp", "transactions": "block_timestamp"},
+    "fullness": {"blocks": "fullness"},
+    "seconds": {"blocks": "seconds"},
+    "logs": {"transactions": "logs", "blocks": "logs"},
+    "transfers": {"transactions": "transfers", "blocks": "transfers"},
+    "transaction_count": {"blocks": "transaction_count"},
+    "address": {},
+}
+"""What a word may mean, as the column of each subject that has it; an address needs a verb that says which."""
 
-ELSEWHERE = re.compile(
-    r"\b(?:proposals?|EIPs|ERCs|standards?|specifications?|papers?|means?|meaning|stands? for"
-    r"|source code|rules?|formulas?"
-    r"|declare[sd]?|defined?|defines|EIP-(?!1559\b|2930\b|4844\b)\d+|ERC-(?!20\b|721\b|1155\b)\d+|BIP-\d+)\b",
-    re.IGNORECASE,
-)
-"""Words that ask for more than rows: what proposals, papers or code say."""
+_ENTRIES: Mapping[str, Mapping[str, str]] = {
+    "subject": {
+        "transactions": "transaction|tx|txn|txes",
+        "logs": "log|event|event log|log event|log entry|log entries|emitted event|emission",
+        "transfers": "transfer|token transfer|token movement|transfer of token",
+        "blocks": "block",
+    },
+    "column": {
+        "gas_used": "gas consumer|gas guzzling|gas hungry|gas|gas used|gas usage|gas consumption|gas consumed|used gas|consumed gas|amount of gas|"
+        "gas burned|gas spent|gas use",
+        "gas_limit": "gas limit|limit of gas|gas allowance",
+        "gas_price": "gas price|effective gas price|price per gas|effective price|price of gas|"
+        "price paid per gas|price per unit of gas|gas price paid",
+        "offered_price": "offered gas price|offered price",
+        "base_fee": "base fee|base fee per gas|basefee|base gas fee|base price",
+        "tip": "tip above base fee|tips above base fee|tip over base fee|tip|priority fee|miner tip|priority tip|tip paid|tips paid|priority fees paid|"
+        "total tip|total priority fee|bribe",
+        "tip_per_gas": "effective gas price minus base fee|gas price minus base fee|gas price above base fee|tip per gas|priority fee per gas|tip per unit of gas|effective priority fee|"
+        "effective tip|effective priority fee per gas|priority fee per unit of gas|tip price|tip rate|"
+        "effective tip per gas",
+        "max_fee": "max fee|maximum fee per gas|max fee per gas|fee cap|maxfeepergas|gas fee cap|"
+        "max fees per gas",
+        "max_tip": "max priority fee|max priority fee per gas|maximum priority fee|"
+        "maximum priority fee per gas|priority fee cap|tip cap|maxpriorityfeepergas|max priority",
+        "fee": "fee|transaction fee|tx fee|gas fee|fees paid|fee paid|gas cost|transaction cost|cost|"
+        "network fee|fees spent",
+        "burnt": "through base fee|via base fee|by base fee|through base fees|burnt|burned|burnt fee|base fee burned|base fee burnt|burned fee|burn|fees burned|"
+        "burnt base fee|burned base fee|fees burnt|base fees burnt|base fees burned",
+        "ether": "eth|ether|eth value|ether value|value in eth|eth amount|native value|native currency|"
+        "amount of eth|amount of ether|eth volume|ether volume|volume of eth|volume of ether|"
+        "native eth|native ether|wei",
+        "value": "value|transferred value|transaction value",
+        "amount": "amount|volume|quantity|token amount",
+        "nonce": "nonce",
+        "index": "index|position",
+        "log_index": "log index|log position",
+        "transaction_index": "transaction index|tx index",
+        "type": "type|transaction type|tx type|envelope type",
+        "status": "status|receipt status|outcome|result|execution status",
+        "selector": "selector|method|function|method selector|function selector|4 byte selector|"
+        "method id|called function|called method|four byte selector",
+        "input": "input|input data|call data|calldata|data|payload|input size|calldata size|"
+        "size of input|size of input data|size of call data|call data size|data payload|input length|"
+        "calldata length|data field|input field|input data size|size of calldata",
+        "sender": "sender|sending address|from address|sending account|payer|originator|sender address",
+        "receiver": "receiver|recipient|destination|receiving address|to address|beneficiary|"
+        "recipient address|destination address|target",
+        "token": "token|token contract|coin|asset|token address|collection",
+        "contract": "contract|emitter|emitting contract|contract address|pool|pair|emitting address|"
+        "smart contract",
+        "created": "created contract|new contract|deployed contract|contract created|contract deployed|"
+        "newly created contract|newly deployed contract",
+        "owner": "owner|approver|approving address|token owner",
+        "spender": "spender|approved spender|approved address",
+        "event": "event type|event name|kind of event|type of event|event kind|event signature",
+        "standard": "token standard|standard|protocol",
+        "topic": "first topic|topic0|event topic|topic hash",
+        "topics": "topic|number of topics|topic count",
+        "token_id": "token id|token number",
+        "miner": "miner|fee recipient|coinbase|proposer|builder|block producer|block builder|beneficiary of "
+        "block|block proposer|validator",
+        "block_hash": "block hash|hash of block",
+        "hash": "hash|transaction hash|tx hash|txhash",
+        "parent_hash": "parent hash|hash of parent|parent|hash of parent block|parent block hash",
+        "size": "size|block size|size in bytes|byte|byte size",
+        "time": "time|timestamp|date|block time|time stamp",
+        "seconds": "seconds|how long|time difference|elapsed time",
+        "fullness": "fullness|utilisation|utilization|gas utilisation|gas utilization|full|"
+        "share of gas limit used|percentage of gas limit used",
+        "address": "address|account|wallet|eoa|externally owned account",
+        "transaction": "transaction hash of",
+    },
+    "adjective": {
+        "failed": "failed|fail|failing|failure|reverted|revert|unsuccessful|unsuccessfully|reverting|"
+        "went wrong|were unsuccessful|status failed|failed status|broke",
+        "succeeded": "succeeded|succeed|successful|successfully|success|succeeding|went through|go through|"
+        "status successful|executed successfully|completed successfully|worked",
+        "legacy": "legacy|legacy type|pre eip 1559|pre 1559",
+        "access_list": "access list|eip 2930|access list type",
+        "dynamic": "eip 1559|dynamic fee|1559 type|1559 style",
+        "blob": "blob|eip 4844|blob carrying",
+        "creation": "contract creation|contract creating|create a contract|created a contract|"
+        "creating a contract|deploy a contract|deployed a contract|contract deployment|created contracts|"
+        "deployed contracts|create contracts|creates a contract|deployment|deploying a contract|"
+        "create a new contract|created a new contract|contract creation transaction|"
+        "contract deployment transaction",
+        "plain": "plain eth transfer|simple eth transfer|plain ether transfer|pure eth transfer|"
+        "pure ether transfer|simple ether transfer|plain value transfer|plain eth transaction|"
+        "simple value transfer|only sent eth|just sent eth|plain eth send|native eth transfer",
+        "self": "to themselves|to itself|to self|to the same address|self transfer|to oneself|"
+        "back to the sender|self transaction|to their own address",
+        "unlimited": "2 ^ 256 1|unlimited 2 ^ 256 1|2 * * 256 1|unlimited|infinite|maximal|max uint256|maximum uint256|uint256 max",
+        "revoked": "revoked|revoking|revocation|reset to zero",
+        "minted": "minted|mint|minting|newly minted",
+        "burned_tokens": "burned token|burnt token|token burn",
+        "nft": "nft|erc 721|erc721|non fungible|non fungible token|nft token|erc 721 token|erc721 token",
+        "fungible": "erc 20|erc20|fungible|erc 20 token|erc20 token|fungible token",
+        "erc1155": "erc 1155|erc1155",
+        "undecoded": "undecoded|anonymous|unknown event|unrecognised|unrecognized",
+        "decoded": "decoded",
+    },
+    "aggregate": {
+        "sum": "total|sum|altogether|overall|combined|aggregate|cumulative|in total|in all|sum up|summed|"
+        "total amount|total number|added up|total of|all together|totals|grand total|add up to|adds up to|add up|taken together",
+        "mean": "unweighted|average|mean|on average|arithmetic mean|avg",
+        "median": "median",
+    },
+    "superlative": {
+        "most": "most|highest|largest|biggest|greatest|maximum|max|top|maximal|longest|heaviest|peak|"
+        "the most|at most highest",
+        "least": "least|lowest|smallest|minimum|min|fewest|tiniest|shortest|lightest",
+        "expensive": "most expensive|priciest|costliest",
+        "cheap": "cheapest|least expensive",
+        "often": "most often|most frequently|most active|most used|most common|most frequent|most popular|"
+        "most frequently used|busiest|most commonly used|most called|most transferred|most times|"
+        "most frequently called|most frequently emitted|most emitted|highest number of times|"
+        "most frequently transferred|most common occurring",
+        "rarely": "least often|least frequently|least active|least common|least used|least frequent|rarest",
+    },
+    "compare": {
+        ">": "more than|greater than|larger than|higher than|over|above|exceeding|exceed|exceeded|bigger than|"
+        "in excess of|upwards of|beyond|exceeds|surpassing|longer than|>|strictly more than|greater|"
+        "strictly greater than|strictly above",
+        ">=": "at least|no less than|not less than|no fewer than|minimum of|or more|or higher|or greater|or above|or larger|or longer|>=|≥|a minimum of|"
+        "greater than or equal to|not below|no lower than|=>|not under",
+        "<": "less than|fewer than|lower than|smaller than|under|below|<|shorter than|cheaper than|"
+        "strictly less than|short of|strictly below",
+        "<=": "at most|no more than|up to|not more than|maximum of|not over|not above|<=|≤|not exceeding|"
+        "a maximum of|less than or equal to|no greater than|no higher than|=<|or less|or fewer|or lower|or below|or smaller",
+        "=": "exactly|equal to|equals|=|precisely|equal|==|exact",
+    },
+    "range": {"": "between|ranging from|in the range|from between|within the range"},
+    "negation": {
+        "not": "not|none|never|non|nor|unlike|rather than|instead of|isn't",
+        "except": "ignoring|ignore|leaving aside|except|excluding|except for|other than|apart from|besides|but not|aside from|exclude|"
+        "not counting|leaving out|save for|without counting|different from|disregarding|not including|minus",
+        "no": "no|without|without any|lack|lacking|did not have any|with no|not any|had no|having no|"
+        "not have any|without a|absent|missing|do not have|not carry any|not contain any|devoid of",
+        "neither": "neither",
+    },
+    "number": {"0": "zero|empty", "1": "one|once", "2": "two|twice", "3": "three", "4": "four", "5": "five",
+               "6": "six", "7": "seven", "8": "eight", "9": "nine", "10": "ten"},  # fmt: skip
+    "and": {"": "and|as well as|plus|along with|&|but"},
+    "or": {"": "or"},
+    "either": {"": "either"},
+    "quantity": {
+        "many": "how many|number of|count|count of|amount of times|how often|how many times|num|no of|nr of|"
+        "tally|the number of|total number of|total count of|overall number of|combined number of|"
+        "number|counting|quantity of",
+        "much": "how much|what amount of|how much in total|how much total|how much altogether",
+    },
+    "which": {
+        "which": "which|what|list|show|give|name|find|tell|state|identify|report|return|which one|get|decode",
+        "who": "who|whom|whose address",
+        "when": "when|at what time|what time",
+        "where": "where|where in the block",
+        "full": "how full",
+        "big": "how big|how large",
+    },
+    "share": {
+        "": "share|percentage|percent|per cent|fraction|proportion|what part|pct|share of|percentage of|"
+        "fraction of|proportion of|portion|portion of|percent of|per cent of|part of"
+    },
+    "each": {"": "per|for each|by each|each|for every|grouped by|broken down by|every|group by|in each|"
+                 "of each|split by|by individual|in every"},  # fmt: skip
+    "distinct": {"": "distinct|different|unique|separate|individual"},
+    "difference": {
+        "difference": "difference|by how much|how far|compare|compared|versus|vs|differ|change|changed|how many more|how many fewer|how much more|"
+        "how much less|how much higher|how much lower|grow|grew|rise|rose|fall|fell|drop|dropped|increase|"
+        "increased|decrease|decreased|how much larger|how much smaller|delta|gap|difference in|"
+        "difference of|risen|fallen|how much bigger|growth|passed|elapsed|went up|went down|go up|go down|"
+        "apart|how far apart|how much fuller|how much did|elapse|pass",
+        "ratio": "ratio|times as many|times as much|how many times|factor|ratio of|how many times as many|"
+        "how many times more|how many times larger|times more|by what factor|how many times higher",
+        "which": "more|higher|larger|bigger|greater|fewer|less|lower|smaller|fuller|emptier|busier",
+    },
+    "ordinal": {
+        "1": "first|1st|earliest|opening", "2": "second|2nd|second most", "3": "third|3rd", "4": "fourth|4th",
+        "5": "fifth|5th", "6": "sixth|6th", "7": "seventh|7th", "8": "eighth|8th", "9": "ninth|9th",
+        "10": "tenth|10th", "-1": "last|latest|final|closing|very last",
+        "-2": "last but one|second to last|penultimate|second last|next to last",
+        "-3": "third to last|last but two|third last",
+    },  # fmt: skip
+    "only": {"only": "only|exclusively|solely", "both": "in common|common to|shared by|overlap|overlapping|also"},
+    "verb": {
+        "send": "sent out|send out|sent|send|sends|sending|made|make|makes|submitted|initiated|issued|originate|originated|"
+        "gave|give out|spent|spend|do|signed",
+        "receive": "took in|take in|received|receive|receives|receiving|got|gets|obtained|collected|took in|accept",
+        "pay": "paid|pay|pays|paying",
+        "use": "burn through|burned through|fill|filled|take|took|took up|eat up|used|use|uses|using|consumed|consume|consumes|burning|spent on",
+        "emit": "emitted|emit|emits|emitting|logged|triggered|generated|raised|fired|trigger",
+        "call": "called|call|calls|calling|invoked|invoke|invoking|invokes|interact with|interacted with",
+        "move": "transferred|moved|moving|transferring|move|flowed|changed hands|flow",
+        "carry": "worth|carried|carry|carries|carrying|attached|contained value|transport",
+        "mine": "mined|produced|produce|built|proposed|mine|build|propose|validate|validated",
+        "approve": "given|approved|approve|approving|granted|given approval|grant",
+        "set": "set|sets|setting|specified|specify|offered|offer|bid|declare|allowed",
+        "contain": "contain|contains|containing|include|includes|included|including|hold|holds|"
+        "consist of|comprise|held|contained",
+        "happen": "remain|remained|turn up|turned up|shows up|show up|fit|fits|left|happen|happened|occur|occurred|took place|take place|appear|appeared|were there|exist|"
+        "appears|occurs|recorded|found|seen|show up|executed|processed|present|confirmed|there be|done|"
+        "belong|lie|sit|sits|landed|land|come|came|stood|stand|active|involved|involve|involving|"
+        "run|ran|were in|in existence|account for|accounted for|make up|made up|rank|ranked|"
+        "placed|average out",
+        "create": "deploy to|created|create|deployed|deploy|creates|deploys",
+        "wrap": "wrapped|wrap",
+        "unwrap": "unwrapped|unwrap",
+    },
+    "from": {"": "from|sent by|sent from|made by|paid by|out of|sent out by|transferred by|issued by|"
+                 "initiated by|originating from|coming from|leaving|spent by|moved by|given by"},  # fmt: skip
+    "to": {"": "to|go to|went to|goes to|go into|went into|into|received by|sent to|going to|toward|towards|addressed to|directed to|"
+               "directed at|transferred to|calling|calls to|entering|delivered to"},  # fmt: skip
+    "by": {"": "by|of type_"},
+    "with": {"": "with|having|carrying a|that have|that has|with a|with an|with some|that had|has|have|had"},
+    "net": {"": "net|net flow|net gain|net change|net inflow|net outflow|net amount|net loss|net transfer|"
+                "gain|gained|lost|net balance change|net flow of|net position change|received minus sent|profit"},
+    "swap": {"": "swapped|swap|trade|traded|exchange|exchanged|exchange rate|rate"},
+    "per_gas": {"": "per gas|per unit of gas"},
+    "raw": {"": "raw|raw unit|in raw units|base unit|smallest unit|raw units"},
+    "unit": {"ether": "in eth|in ether", "gwei": "gwei|in gwei", "wei": "in wei", "percent": "in percent|%"},
+    "pronoun": {"": "it|its|they|them|their|of them|of these|of those|these|those|he|that transaction|"
+                    "this transaction|that block|this block|the same|same"},  # fmt: skip
+}  # fmt: skip
 
-CUE = re.compile(
-    r"\b0x[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?\b|\bblocks?\s+(?:number\s+)?#?\d[\d,]{3,}"
-    r"|\b(?:transactions?|txs?|transfers?|transferred|approvals?|logs?|swaps?"
-    r"|gas price|base fee|gas used|blocks?)\b",
-    re.IGNORECASE,
+FUNCTION = frozenset(
+    "the a an of in on at is are was were be been being do does did there that this for as than then i me we us"
+    " you please all any some during inside within on chain ethereum mainnet exact actually respectively whose"
+    " ? , . : ; ! ( ) \" ' / - – — # among amongst single ones via our my library here stored figure figures data both own s".split()
 )
-"""What a question must hold to be read as one about a chain's rows at all."""
+"""Words that cannot change what is true of a row, wherever they stand."""
 
-IN_THE_LIBRARY = _words(
-    r"in the library|in this library|ingested|on record|both blocks|these blocks"
-    r"|(?:the|these|those) two blocks"
+IDLE = (
+    "at all|failed ones included|including failed ones|failed included|including failed|whether or not they failed"
+    "|regardless of status|both failed and successful|both ends included|inclusive|each way|in and out|over all|over the"
+    "|i need to know|i want to know|tell me|can you tell me|could you tell me|do you know|let me know|behind"
+    "|as a whole|by itself|in question|of course|thanks|thank you|if so|meaning|namely|i e|that is|so to speak"
 )
+"""Phrases that cannot either."""
 
-AGGREGATES: Sequence[tuple[Aggregate, re.Pattern[str]]] = (
-    ("net", _words(r"gain(?:ed|s)?|profits?|net|earn(?:ed|s)?|loss|lose|lost|balance change|pnl")),
-    ("distinct", _words(r"distinct|different|unique")),
-    (
-        "change",
-        _words(
-            r"by how much|difference|differ|change[sd]?|rise|rose|risen"
-            r"|fall|fell|fallen|drop(?:ped)?|passed|elapsed|apart|how long|increased?|decreased?"
-        ),
-    ),
-    ("median", _words(r"median")),
-    ("average", _words(r"average|the mean|mean (?=gas|value|fee|tip|price|size|amount|transfer|number)")),
-    (
-        "max",
-        _words(
-            r"largest|biggest|highest|greatest|maximum|max|most|top|heaviest|priciest|costliest|richest"
-            r"|longest|main|dominant"
-        ),
-    ),
-    ("min", _words(r"smallest|lowest|least|minimum|cheapest|fewest|tiniest|shortest")),
-    (
-        "sum",
-        _words(r"total(?:led)?|sum|altogether|in all|combined|overall|volume|aggregate|cumulative|how much"),
-    ),
-    ("count", _words(r"how many|number of|count|how often|how many times")),
-    ("first", _words(r"first|earliest")),
-    ("last", _words(r"last|latest|final")),
-    (
-        "list",
-        _words(
-            r"which|what|who|whose|list|show|name|give|was|were|did|is|are|any|when|where|does|do|tell|has|find"
-        ),
-    ),
-)
-"""Tried in this order; the first that a clause holds is its aggregate."""
+BEYOND: Mapping[str, str] = {
+    "balances and holdings": "balance|balances|holdings|rich|richest|wealth|owns|holder|holders|net worth",
+    "supply": "supply|total supply|circulating|circulating supply|market cap|tvl|total value locked|liquidity|"
+    "reserves|capitalization|marketcap",
+    "prices in a currency": "usd|dollar|dollars|us dollar|us dollars|euro|euros|eur|price of eth|eth price|"
+    "price of ether|fiat|worth in|market price|$",
+    "who is behind an address": "who owns|owned by|owner of the address|identity|person|company|real name|"
+    "bot|bots|mev|searcher|searchers|sandwich|arbitrage|front running|exchange wallet|whale|whales|hacker|"
+    "scam|scams|human|humans|institution|country|germany|ens name",
+    "other chains": "arbitrum|optimism|polygon|base chain|bitcoin|solana|bsc|binance smart chain|avalanche|"
+    "goerli|sepolia|testnet|layer 2|l2|rollup|gnosis|zksync|dogecoin|litecoin",
+    "the mempool": "mempool|pending|unconfirmed|queued|txpool|waiting",
+    "reasons of failure": "why|reason|reasons|because|cause|caused|revert reason|error message|slippage|"
+    "out of gas",
+    "what is inside a transaction beyond its logs": "internal transaction|internal transactions|internal call|"
+    "internal calls|trace|traces|storage slot|opcode|opcodes|opcodes executed|call depth|internal transfers|"
+    "internal transfer|state change|state changes",
+    "the future": "will|next block|tomorrow|predict|forecast|future|going to be|expected|estimate",
+    "profits": "profit_|profitable|profitability|roi|return on|pnl",
+    "consensus": "attestation|attestations|slot|epoch|validator index|withdrawals credited|"
+    "staking rewards|uncle|uncles|difficulty|block reward|state root|receipts root|extra data|"
+    "staking withdrawals|validator withdrawals|logs bloom",
+    "the present, beyond the blocks held": "today|now|currently|at the moment|yesterday|this week|last week|right now",
+    "statistics beyond sums, means and medians": "variance|standard deviation|volatility|percentile|quantile|"
+    "correlation|histogram|distribution|gini|quartile|stddev|deviation|decile",
+}
+"""What the tables of blocks, transactions, logs and transfers do not say, by kind."""
 
-MEASURES: Sequence[tuple[str, re.Pattern[str], Measure]] = (
-    ("transactions", _words(r"logs?|events?"), Measure("logs", "number of event logs")),
-    (
-        "transactions",
-        _words(r"(?:priority fee|tip) per gas|tip price|priority fee per gas"),
-        Measure("tip_per_gas", "tip for one gas", 9),
-    ),
-    ("transactions", _words(r"tips?|tipped|priority fees?|bribes?"), Measure("tip", "tip", 18)),
-    ("transactions", _words(r"burnt|burned|burns?"), Measure("burnt", "burnt base fee", 18)),
-    (
-        "transactions",
-        _words(r"(?:effective )?gas[- ]prices?|price per gas|gwei"),
-        Measure("effective_gas_price", "effective gas price", 9),
-    ),
-    ("transactions", _words(r"gas[- ]limits?"), Measure("gas", "gas limit", None, "gas")),
-    (
-        "transactions",
-        _words(r"(?:transaction |tx |gas )?fees?|paid for gas|spent on gas|gas costs?|cost"),
-        Measure("fee", "fee", 18),
-    ),
-    (
-        "transactions",
-        _words(r"gas|gas[- ]used|gas[- ]consumption"),
-        Measure("gas_used", "gas used", None, "gas"),
-    ),
-    ("transactions", _words(r"nonces?"), Measure("nonce", "nonce")),
-    (
-        "transactions",
-        _words(r"call ?data|input(?: data)?|payload"),
-        Measure("input_size", "size of call data", None, "bytes"),
-    ),
-    (
-        "transactions",
-        _words(r"ETH|ether|value|wei|amount|native|worth|sent|moved|transferred"),
-        Measure("value", "value", 18),
-    ),
-    ("blocks", _words(r"burnt|burned|burns?"), Measure("burnt", "burnt base fees", 18)),
-    ("blocks", _words(r"base[- ]?fees?(?: per gas)?"), Measure("base_fee_per_gas", "base fee per gas", 9)),
-    ("blocks", _words(r"tips?|priority fees?"), Measure("tips", "tips", 18)),
-    ("blocks", _words(r"gas[- ]limits?"), Measure("gas_limit", "gas limit", None, "gas")),
-    ("blocks", _words(r"gas|gas[- ]used"), Measure("gas_used", "gas used", None, "gas")),
-    ("blocks", _words(r"size|bytes|big|larger|largest"), Measure("size", "size", None, "bytes")),
-    ("blocks", _words(r"transactions|txs"), Measure("transaction_count", "transactions")),
-)
-"""Subject, words, column. Tried in this order."""
-
-BLOCK_ONLY = _words(
-    r"base[- ]?fees?(?: per gas)?|miners?|fee recipient|coinbase|proposers?|builders?"
-    r"|parent hash|timestamp|mined"
-)
-MORE_OR_LESS = re.compile(
-    r"\b(?:(?P<more>more|higher|larger|bigger|greater|fuller)|less|lower|smaller|fewer|emptier)\b",
-    re.IGNORECASE,
-)
-HOW_MANY_TOKENS = re.compile(
-    r"\bhow (?:many|much) TOKEN\d+(?: tokens?)? "
-    r"(?!token|transfer|approv|deposit|withdraw|event|log|transaction|swap|mint)",
-    re.IGNORECASE,
-)
-ZERO_VALUE = _words(r"(?:zero|no|0) (?:ETH|ether|value)|(?:zero|0)[- ]value|value (?:of |is )?(?:0|zero)")
-BLOCK_WORDS = _words(
-    r"base[- ]?fees?(?: per gas)?|miner|fee recipient|coinbase|proposer|builder|validator|parent|timestamp|"
-    r"gas limit of (?:the )?blocks?|block size|size of|block hash|mined|produced|block times?|"
-    r"full(?:er|est)?|(?:which|what) (?:of the )?(?:two )?blocks?|between the (?:two )?blocks"
-)
-SWAPS = _words(r"swap(?:s|ped|ping)?|trade[sd]?|trading|exchange[sd]?|rate|sold|bought|sell|buy")
-APPROVALS = _words(r"approv\w*|allowances?")
-TRANSFERS = _words(
-    r"transfers?|transferred|transferring|sent|receive[sd]?|moved|moves?|mint(?:s|ed|ing)?|NFTs?|burn(?:s|ed)?"
-)
-LOGS = _words(r"logs?|events?|emit(?:s|ted)?|emitters?")
-TRANSACTIONS = _words(
-    r"transactions?|txs?|txns?|senders?|receivers?|recipients?|gas|fees?|tips?|nonce|calls?|called|failed|reverted|bribes?|receipt|paid|pay"
-)
-CREATIONS = _words(
-    r"(?:contract|contracts) (?:\w+ )?(?:deployed|created|creations?|deployments?)|deploy\w*"
-    r"|contract creations?|creates? a contract|created contracts?"
-    r"|contracts? (?:was|were) (?:deployed|created)"
-    r"|create transactions?"
-)
-FAILED = _words(r"fail(?:s|ed|ing|ures?)?|revert(?:s|ed|ing)?|unsuccessful|status 0")
-SUCCEEDED = _words(r"succeed(?:s|ed)?|successful|success|status 1")
-UNLIMITED = _words(
-    r"unlimited|infinite|max(?:imum)? uint256|uint256 max|type\(uint256\)\.max|2\*\*256 ?- ?1|2\^256 ?- ?1"
-)
-REVOKED = _words(r"revok\w*|zero approvals?|approvals? (?:of|to) (?:0|zero)|reset")
-MINTED = _words(r"mint(?:s|ed|ing)?")
-BURNED = _words(r"burn(?:s|ed|ing)?|burnt")
-NFTS = _words(r"NFTs?|ERC-?721|non-fungible")
-FUNGIBLE = _words(r"ERC-?20|fungible")
-RECEIVED_MOST = _words(r"(?:receive[sd]?|got|gained|took in) (?:the )?(?:most|largest|highest|least)")
-SENT_MOST = _words(
-    r"(?:sent|send|sends|gave|spent|moved|transferred|paid) (?:out )?(?:the )?(?:most|largest|highest|least)"
-)
-PLAIN = _words(
-    r"plain (?:ETH|ether|value|transfers?)|simple (?:ETH|ether|transfers?)|without (?:call ?data|input)"
-)
-TYPES: Sequence[tuple[re.Pattern[str], int]] = (
-    (_words(r"legacy|type[- ]0|type 0x0"), 0),
-    (_words(r"access[- ]list|EIP-?2930|type[- ]1|type 0x1"), 1),
-    (_words(r"EIP-?1559|type[- ]2|type 0x2|dynamic[- ]fee"), 2),
-    (_words(r"blob|EIP-?4844|type[- ]3|type 0x3"), 3),
-)
-CALLS: Sequence[tuple[re.Pattern[str], str, str]] = (
-    (_words(r"transferFrom(?:\(\))? calls?|calls? (?:to |of )?transferFrom"), "0x23b872dd", "transferFrom"),
-    (
-        _words(
-            r"(?:TOKEN\d+ )?transfer(?:\(\))? calls?|calls? (?:to |of )?transfer|called transfer"
-            r"|token transfers?"
-        ),
-        "0xa9059cbb",
-        "transfer",
-    ),
-    (
-        _words(r"approve(?:\(\))? calls?|calls? (?:to |of )?approve|called approve|approvals? calls?"),
-        "0x095ea7b3",
-        "approve",
-    ),
-    (_words(r"deposit(?:\(\))? calls?|calls? (?:to |of )?deposit"), "0xd0e30db0", "deposit"),
-    (_words(r"withdraw(?:\(\))? calls?|calls? (?:to |of )?withdraw"), "0x2e1a7d4d", "withdraw"),
-)
 FUNCTIONS = {
     "0xa9059cbb": "transfer",
     "0x23b872dd": "transferFrom",
@@ -262,87 +371,30 @@ FUNCTIONS = {
 }
 """Names of functions by selector: ERC-20, ERC-721, WETH9, Uniswap's routers, multicall and Safe."""
 
-LOOKED_FOR = re.compile(
-    r"\b(?:which|what|how many|number of|count(?: of)?(?: the)?|average|list|any|distinct|unique"
-    r"|failed|legacy|single|one|type[- ]\d)\s+(?:\w+[\s-]){0,3}?(?:transactions?|txs?|txns?)\b"
-    r"(?!\s+(?:with hash\s+)?HASH)",
-    re.IGNORECASE,
-)
-"""Transactions as what is asked for, not as what a hash names."""
 
-COUNTED_MOST = re.compile(
-    r"\b(?:most|fewest|highest number of|largest number of|top|least)\s+(?:\w+\s+){0,2}?(?:transactions?|txs?"
-    r"|transfers?|approvals?|logs?|events?|often|frequent\w*|times|swaps?|calls?|deposits?)\b"
-    r"|\b(?:sent|made|called|used|active|frequently|transferred|moved|emitted|approved|common)\s+most\b"
-    r"|\bmost\s+(?:\w+ )?(?:active|used|called|common|popular|often|transferred|approved|emitted|frequent)\b",
-    re.IGNORECASE,
-)
-"""The most in number, where it is not the most in amount."""
+@cache
+def entries() -> Mapping[tuple[str, ...], tuple[Entry, ...]]:
+    """The entries of each phrase, as its words."""
+    found: dict[tuple[str, ...], list[Entry]] = {}
+    for kind, values in [*_ENTRIES.items(), ("beyond", BEYOND)]:
+        for value, phrases in values.items():
+            for phrase in phrases.split("|"):
+                for words in _forms(phrase, kind):
+                    one = Entry(kind, value)
+                    if one not in found.setdefault(words, []):
+                        found[words].append(one)
+    for phrase in IDLE.split("|"):
+        found.setdefault(tuple(phrase.split()), []).append(Entry("function", phrase))
+    for word in FUNCTION:
+        found.setdefault((word,), []).append(Entry("function", word))
+    return {words: tuple(some) for words, some in found.items()}
 
-FOCUS = re.compile(
-    r"\b(?:which|what|who|distinct|different|unique|top(?: \d+)?|most active)\b(.*)", re.IGNORECASE
-)
-GAS_LIMIT = _words(r"gas limits?")
-APPROVE_CALLS = _words(r"approv\w+ calls?")
-OF_TOKENS = _words(r"transfers?|tokens?|NFTs?|mint\w*")
-TXS = _words(r"transactions?|txs?")
 
-GROUPS: Sequence[tuple[re.Pattern[str], str]] = (
-    (_words(r"senders?|(?:who|which (?:address|account|EOA|wallet)) sent|deployers?"), "giver"),
-    (
-        _words(r"receivers?|recipients?|beneficiar\w+|spenders?|received|destinations?|called|callees?"),
-        "taker",
-    ),
-    (_words(r"owners?|approvers?|approving"), "giver"),
-    (_words(r"tokens?|coins?|assets?"), "token"),
-    (_words(r"contracts?|emitters?|pools?|pairs?"), "contract"),
-    (
-        _words(r"event types?|types? of events?|kinds? of events?|which events?|what events?|event names?"),
-        "event",
-    ),
-    (_words(r"functions?|selectors?|methods?"), "selector"),
-    (_words(r"blocks?"), "block"),
-    (_words(r"transactions?|txs?"), "transaction"),
-)
-ANYBODY: Sequence[tuple[re.Pattern[str], str]] = (
-    (_words(r"addresses|address|accounts?|wallets?|EOAs?|who"), "giver"),
-)
-"""Groups where nothing says which part an address plays."""
-
-PLURAL = _words(r"they|them|their|these|those")
-CALLED = _words(r"calls?|called|calling|callers?")
-ANAPHORA = _words(r"it|its|that|this|them|their|they|those|these|he|his|same")
-OF_THEM = _words(
-    r"how many (?:were|are)|(?:which|how many|what|any|one) of (?:them|these|those)|of (?:them|these|those)"
-)
-
-STOP = frozenset(
-    [
-        "a", "about", "above", "across", "after", "all", "also", "among", "an", "and", "and/or", "any",
-        "are", "as", "at", "be", "been", "before", "below", "between", "both", "but", "by", "can", "did",
-        "do", "does", "during", "each", "every", "exactly", "for", "from", "gross", "had", "has", "have",
-        "how", "i", "if", "in", "inside", "into", "is", "it", "its", "just", "many", "me", "more", "much",
-        "no", "not", "of", "off", "on", "one", "only", "or", "other", "out", "over", "own", "per", "please",
-        "quantity", "raw", "right", "same", "say", "should", "single", "so", "some", "such", "tell", "than",
-        "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to",
-        "under", "units", "until", "up", "upon", "us", "was", "we", "were", "what", "when", "where",
-        "which", "while", "who", "whose", "will", "with", "within", "would", "you", "your", "chain",
-        "on-chain", "ethereum", "mainnet", "eth", "ether", "gwei", "wei", "block", "blocks", "library",
-        "tx", "txs", "hash", "address", "addresses", "contract", "contracts", "account", "token", "tokens",
-        "amount", "amounts", "decimal", "decimals", "full", "exact", "two", "three", "plain", "pure",
-        "happened", "happen", "happens", "used", "use", "uses", "using", "erc", "erc-", "max", "min",
-        "uint", "maximum", "value", "values", "give", "given", "list", "show", "name", "state",
-        "respectively", "least", "time", "times", "number", "details", "involve", "involved", "involving",
-        "made", "make", "makes", "against", "compared", "relative", "days", "day", "unit", "price",
-        "prices", "kind", "kinds", "type", "types", "overall", "side", "first", "last", "itself", "there's",
-        "what's", "who's", "recorded", "ingested", "record", "data", "call", "calls", "called", "paid",
-        "pay", "pays", "including", "include", "excluding", "ignoring", "once", "twice", "percent",
-        "percentage", "share", "ratio", "difference", "differ", "higher", "lower", "larger", "smaller",
-        "greater", "fewer", "bigger", "rank", "ranked", "order", "ordered", "produced", "produce",
-        "producer", "deployed", "deployer", "sender", "receiver", "recipient", "spender", "owner", "emit",
-        "emitted", "execution", "executed", "mined", "included", "index", "position", "log", "logs",
-        "event", "events", "carry", "carried", "hold", "holds", "contain", "contained", "contains",
-        "consumed", "consume", "consumes", "burned", "burnt",
-    ]
-)  # fmt: skip
-"""Words that add nothing, or that the grammar reads in passing."""
+def _forms(phrase: str, kind: str) -> list[tuple[str, ...]]:
+    words = tuple(phrase.split())
+    if kind not in ("subject", "column", "adjective"):
+        return [words]
+    if words[-1].endswith("s"):
+        return [words, (*words[:-1], f"{words[-1]}es")]
+    plural = f"{words[-1][:-1]}ies" if words[-1].endswith("y") and words[-1][-2] not in "aeo" else f"{words[-1]}s"
+    return [words, (*words[:-1], plural)]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
 from agent.onchain import lexicon
-from agent.onchain.asked import Measure
 
 Row = dict[str, Any]
 
 
-def of_token(measure: Measure, row: Row) -> Measure:
-    """The measure in the unit of a row's token: raw units where its decimals are not known."""
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a figure is told in. decimals: 18 for ETH, 9 for gwei, where no name is given; None: as it is."""
+
+    decimals: int | None
+    name: str = ""
+
+
+def of_token(row: Row) -> Unit:
+    """The unit of a row's token: raw units where its decimals are not known."""
     decimals = row.get("decimals")
-    return replace(
-        measure, decimals=None if decimals is None else int(decimals), unit=row.get("symbol") or "raw units"
-    )
+    return Unit(None if decimals is None else int(decimals), row.get("symbol") or "raw units")
 
 
 def token(row: Row) -> str:
@@ -26,18 +31,18 @@ def token(row: Row) -> str:
     return f"token {row['token_address']}"
 
 
-def unit_of(measure: Measure) -> str:
+def unit_of(measure: Unit) -> str:
     """The name of the unit that an amount is told in."""
-    return measure.unit or {18: "ETH", 9: "gwei"}.get(measure.decimals or 0, "")
+    return measure.name or {18: "ETH", 9: "gwei"}.get(measure.decimals or 0, "")
 
 
-def amount(raw: int, measure: Measure | None) -> str:
+def amount(raw: int, measure: Unit | None) -> str:
     """An exact amount: in its unit, and raw where that is another figure."""
     if measure is None or measure.decimals is None:
-        unit = measure.unit if measure else ""
+        unit = measure.name if measure else ""
         return f"{raw} {unit}".strip()
     shown = f"{plain(raw, measure.decimals)} {unit_of(measure)}".strip()
-    base = "wei" if not measure.unit else "raw units"
+    base = "wei" if not measure.name else "raw units"
     return f"{shown} ({raw} {base})" if measure.decimals else shown
 
 
@@ -52,12 +57,12 @@ def plain(raw: int, decimals: int) -> str:
     return ("-" if raw < 0 else "") + (f"{whole}.{part}" if part else whole)
 
 
-def mean(total: int, count: int, measure: Measure) -> str:
+def mean(total: int | float | str | Decimal, count: int, measure: Unit) -> str:
     """A mean, to 15 digits."""
     with localcontext(prec=60):
-        raw = Decimal(total) / count
+        raw = Decimal(str(total)) / count
         scaled = raw.scaleb(-(measure.decimals or 0))
-    base = f" ({raw:.15g} {'wei' if not measure.unit else 'raw units'})" if measure.decimals else ""
+    base = f" ({raw:.15g} {'wei' if not measure.name else 'raw units'})" if measure.decimals else ""
     return f"{scaled:.15g} {unit_of(measure)}{base}".replace("  ", " ")
 
 
@@ -66,21 +71,20 @@ def row_told(subject: str, row: Row) -> str:
     return {
         "transactions": _transaction,
         "transfers": _transfer,
-        "approvals": _approval,
         "logs": _log,
         "blocks": _block,
     }[subject](row)
 
 
-_ETH = Measure("", "", 18)
-_GWEI = Measure("", "", 9)
+_ETH = Unit(18)
+_GWEI = Unit(9)
 
 
 def _transaction(row: Row) -> str:
     ended = {0: "failed", 1: "succeeded"}.get(row["status"], "ended unknown")
     parts = [
-        f"Transaction {row['transaction_hash']} in block {row['block_number']} {ended}:"
-        f" from {row['from_address']}"
+        f"Transaction {row['transaction_hash']}, index {row['transaction_index']} in block"
+        f" {row['block_number']}, {ended}: from {row['from_address']}"
     ]
     if row["to_address"]:
         name = lexicon.FUNCTIONS.get(row["selector"] or "", "")
@@ -116,7 +120,7 @@ def _transaction(row: Row) -> str:
 
 def _transfer(row: Row) -> str:
     what = (
-        amount(int(row["value"]), of_token(Measure("", ""), row))
+        amount(int(row["value"]), of_token(row))
         if row["value"] is not None
         else f"token number {row['token_id']}"
     )
@@ -129,7 +133,7 @@ def _transfer(row: Row) -> str:
 
 def _approval(row: Row) -> str:
     value = int(row["value"])
-    what = "unlimited" if value == 2**256 - 1 else amount(value, of_token(Measure("", ""), row))
+    what = "unlimited" if value == 2**256 - 1 else amount(value, of_token(row))
     token = f"{row['symbol']} ({row['address']})" if row["symbol"] else row["address"]
     return (
         f"Owner {row['owner']} approved spender {row['spender']} for {what} of token {token}: log"
@@ -138,6 +142,8 @@ def _approval(row: Row) -> str:
 
 
 def _log(row: Row) -> str:
+    if row["event"] == "Approval" and row["owner"] and row["spender"] and row["value"] is not None:
+        return _approval(row)
     name = f"{row['event']} ({row['declared_in']})" if row["event"] else f"An event of topic {row['topic0']}"
     values = json.loads(row["args"]) if row["args"] else {}
     said = ", ".join(
