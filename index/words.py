@@ -310,7 +310,7 @@ class _Searcher:
         return [int(self._searcher.doc_freq("text", stem)) for stem in stems]
 
     def respelled(self, stem: str) -> str | None:
-        known: list[str] = self._searcher.terms_with_prefix("text", stem[:1])
+        known = [term for term, _ in self._searcher.terms_with_prefix("text", stem[:1])]
         words = [word for word in known if word.isalpha() and abs(len(word) - len(stem)) <= 2]
         near = get_close_matches(stem, words, n=5, cutoff=_ALIKE)
         near = near or [word for word in known if len(word) >= _LEAST and stem.startswith(word)]
