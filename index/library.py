@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -104,6 +104,10 @@ class Library:
     def passages(self, uri: str) -> list[Passage]:
         """All passages of a document in order; their texts, joined, are the document's text."""
         return self._served(lambda now: now.passages(uri))
+
+    def openings(self, uris: Collection[str]) -> dict[str, Passage]:
+        """The first passage of each of these documents, by uri: the header, where a document has one."""
+        return self._served(lambda now: now.openings(uris))
 
     def neighbours(self, passage: Passage, before: int = 1, after: int = 1) -> list[Passage]:
         """The passage with up to `before` and `after` passages of the same document around it, in order."""
