@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from agent.answerers.catalogue_evidence import Evidence
 from agent.answerers.catalogue_names import near
 from agent.answerers.catalogue_parser import may_ask, parse
 from agent.answerers.catalogue_query import CatalogueQuery, Condition, Field, Test, tests
-from agent.answerers.catalogue_records import Record, Records
+from agent.answerers.catalogue_records import Record, Records, records_of, same_number
 from agent.answerers.catalogue_topic import about
 from agent.answerers.catalogue_wording import (
     counted,
@@ -28,7 +27,6 @@ from agent.answers.packing import PackingReport
 from agent.answers.question import Question
 from agent.answers.values import Draft, Sentence
 from agent.requests.budget import count_tokens
-from index.values import Filters, Kind
 
 if TYPE_CHECKING:
     from index.library import Library
@@ -45,6 +43,9 @@ _BRIEF = 10
 _EXAMPLES = 3
 """Documents that a statement on many is cited by, and that stand for a series."""
 
+_SEARCHED = 10
+"""Passages that a question without a name is looked up in."""
+
 _INVERSE: dict[str, Field] = {
     "required by": "requires",
     "replaces": "replaced by",
@@ -58,24 +59,26 @@ def answer(library: Library, question: Question) -> Draft | None:
     Refused where no document meets what is asked. Raises what the library raises.
     """
     today = question.asked_at.date()
-    if not may_ask(question.read_as, today):
+    if not (may_ask(question.read_as, today) or (question.before and may_ask(question.before, today))):
         return None
-    records = _records(library, library.generation, question.filters)
+    records = records_of(library, question.filters)
     query = parse(question.read_as, records, today, lambda: _subject(library, question), question.before)
     return _Writer(library, question, records).write(query) if query else None
 
 
-@lru_cache(maxsize=4)
-def _records(library: Library, _generation: int, filters: Filters) -> Records:
-    documents = library.documents(filters)
-    return Records(documents, library.openings([d.uri for d in documents if d.kind is not Kind.EVENT]))
-
-
 def _subject(library: Library, question: Question) -> tuple[str, ...]:
-    """What `it` stands for: the document that the question before named, or is answered from."""
+    """What `it` stands for: the document that the question before named.
+
+    Where it named none, that of the best documents on it on which most of the others build.
+    """
     if question.context.documents or not question.before:
         return question.context.documents[:1]
-    return tuple(hit.document.uri for hit in library.search(question.before, 1, question.filters))
+    found = {hit.document.uri: hit.document for hit in library.search(question.before, _SEARCHED, question.filters)}
+    numbers = [same_number(one) for document in found.values() for one in document.requires]
+    best = max(
+        found.values(), key=lambda document: numbers.count(same_number(document.number or "")), default=None
+    )
+    return (best.uri,) if best else ()
 
 
 class _Writer:

@@ -138,7 +138,11 @@ def _author(text: str, records: Records) -> Item:
     whole = set.intersection(*parts) if parts else set()
     if whole:
         return Item("author", "|".join(sorted(whole)), text)
-    spellings = {" ".join(name): names for name, names in records.authors.items()}
+    spellings = {
+        " ".join(name): names
+        for name, names in records.authors.items()
+        if name[0][:1] == words[0][:1] or not set(name).isdisjoint(words)
+    }
     close = difflib.get_close_matches(" ".join(words), list(spellings), 2, _NEAR)
     if len(close) == 1 or (len(close) > 1 and spellings[close[0]] != spellings[close[1]]):
         return Item("author", "|".join(sorted(spellings[close[0]])), text)

@@ -7,12 +7,16 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from agent.answerers.catalogue_query import Both, Condition, Either, Field, Not, Test
 from agent.answerers.preamble import HeaderLine, header_lines
-from index.values import Document, Kind, Passage
+from index.values import Document, Filters, Kind, Passage
 from index.words import STOPWORDS, terms
+
+if TYPE_CHECKING:
+    from index.library import Library
 
 _KEYS: dict[Field, tuple[str, ...]] = {
     "author": ("author", "authors"),
@@ -289,6 +293,17 @@ class Records:
             line = record.line("license")
             return frozenset([line.value] if line else ())
         return frozenset([record.document.status or ""])
+
+
+def records_of(library: Library, filters: Filters) -> Records:
+    """The documents of the newest generation that pass a filter. Raises what the library raises."""
+    return _records(library, library.generation, filters)
+
+
+@lru_cache(maxsize=4)
+def _records(library: Library, _generation: int, filters: Filters) -> Records:
+    documents = library.documents(filters)
+    return Records(documents, library.openings([d.uri for d in documents if d.kind is not Kind.EVENT]))
 
 
 def _parted(condition: Condition | None) -> tuple[Condition | None, list[Test]]:

@@ -18,7 +18,7 @@ _FEW = 60
 _BODY = 4
 """Passages of a document, its header included, that say what it is about."""
 
-_BODY_WEIGHT = 0.6
+_BODY_WEIGHT = 0.8
 """What a word in the first passages counts, against one in the title or the description."""
 
 _LEAST = 0.5
