@@ -132,6 +132,13 @@ class Library:
         """The commonest stem that is spelled nearly as this one, or with which it begins; None without."""
         return self._served(lambda now: now.words.respelled(stem))
 
+    def check(self, filters: Filters) -> None:
+        """Raises SettingsError where a value of a filter, such as an author, matches no document at all.
+
+        A library without documents lets all filters pass, as do filters that only together leave nothing.
+        """
+        self._served(lambda now: now.catalogue.check(filters))
+
     def sql(self, *, memory: str = "1GB", threads: int = 2) -> DuckDBPyConnection:
         """A locked, read-only DuckDB connection over the newest generation's tables; the caller closes it.
 

@@ -1,4 +1,4 @@
-"""Answers questions about the metadata of documents from the library's tables, cited by their header lines."""
+"""Answers questions about the metadata of documents from the tables, cited by their header lines."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def _subject(library: Library, question: Question) -> tuple[str, ...]:
     """
     if question.context.documents or not question.before:
         return question.context.documents[:1]
-    found = {hit.document.uri: hit.document for hit in library.search(question.before, _SEARCHED, question.filters)}
+    found = {
+        hit.document.uri: hit.document for hit in library.search(question.before, _SEARCHED, question.filters)
+    }
     numbers = [same_number(one) for document in found.values() for one in document.requires]
     best = max(
         found.values(), key=lambda document: numbers.count(same_number(document.number or "")), default=None
@@ -292,4 +294,7 @@ def _newest(records: Sequence[Record]) -> list[Record]:
 
 
 def _rest(count: int) -> str:
-    return f"{count} more are not shown; narrow the question, or list them with `chaincite sql` from `documents`."
+    return (
+        f"{count} more are not shown; narrow the question, or list all with"
+        ' `chaincite events "SELECT number, title, status, published_at FROM documents"`.'
+    )

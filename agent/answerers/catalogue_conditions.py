@@ -217,9 +217,9 @@ class ConditionReader:
         item = self.rest.pop(0)
         if item.value in ("requires", "replaced by", "replaces"):
             return Test(_RELATIONS[item.value])
-        if self._next() in ("in", "by") and self._next(1) in _FIELD_VALUES.get(item.value, ()) - {"date"}:
-            self.rest.pop(0)
         allowed = _FIELD_VALUES.get(item.value, frozenset())
+        if self._next() in ("in", "by") and self._next(1) in allowed - {"date"}:
+            self.rest.pop(0)
         if self._next() == "not" and self._next(1) in allowed:
             return self._not()
         if self._next() not in allowed:

@@ -35,7 +35,7 @@ class Evidence:
         self._numbers: dict[tuple[str, int, int], int] = {}
 
     def header(self, record: Record, fields: Sequence[str]) -> tuple[int, ...]:
-        """The header's lines from the first to the last that says one of the fields; without any, its title."""
+        """The header's lines from the first to the last that says one of the fields; else its title."""
         if record.opening is None:
             return ()
         names = [name for field in fields for name in _LINES.get(field, (field,))]
@@ -44,7 +44,8 @@ class Evidence:
             lines = [title]
         if not lines:
             return self.beginning(record, [record.document.title])
-        return self._cited(record, record.opening, min(l.start for l in lines), max(l.end for l in lines))
+        start, end = min(line.start for line in lines), max(line.end for line in lines)
+        return self._cited(record, record.opening, start, end)
 
     def beginning(self, record: Record, values: Sequence[str]) -> tuple[int, ...]:
         """Where the beginning of a document says one of some values; else its first line."""

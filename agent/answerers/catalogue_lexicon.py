@@ -34,57 +34,82 @@ _FUNCTION = """
 """
 _PHRASES: dict[str, dict[str, str]] = {
     "fn": {
-        "": "so far|at the moment|as of today|as of now|right now|can you|could you|would you|will you|in total|"
-        "meant to|supposed to|intended to|going to|i want to know|i would like to know|do you know|belong to|"
-        "belongs to|belonging to|to date|that is|who all|out there|on file|such as it is|come under|fall under|"
-        "falls under|at all|in existence|by now|have got|designated as|marked as|classified as|"
-        "with the number|known as yet"
+        "": (
+            "so far|at the moment|as of today|as of now|right now|can you|could you|would you|"
+            "will you|in total|meant to|supposed to|intended to|going to|i want to know|"
+            "i would like to know|do you know|belong to|belongs to|belonging to|to date|that is|"
+            "out there|on file|come under|fall under|falls under|at all|in existence|by now|"
+            "have got|designated as|marked as|classified as|with the number"
+        ),
     },
     "library": {
-        "": "in the library|in your library|in this library|in the corpus|in your index|do you have|you have|"
-        "you hold|do you hold|do you know of|you know|you know of|know|the library|library|in here|"
-        "does the library have|does the library hold|the library has|the library holds|hold|holds|contain|"
-        "contains|in store|available|your library|in your collection|have you got"
+        "": (
+            "in the library|in your library|in this library|in the corpus|in your index|"
+            "do you have|you have|you hold|do you hold|do you know of|you know|you know of|know|"
+            "the library|library|in here|does the library have|does the library hold|"
+            "the library has|the library holds|hold|holds|contain|contains|in store|available|"
+            "your library|in your collection|have you got"
+        ),
     },
     "field": {
         "author": "author|authors|authorship|writer|writers|inventor|inventors",
-        "created": "when|since when|what year|which year|in what year|in which year|creation date|how old|"
-        "date of creation|publication date|date|dates|what date|which date|on what date|on which date|"
-        "what day|on what day|from when|year|date of publication|date created|creation year|assignment date",
-        "status": "status|statuses|stage|pursued|alive|dead|abandoned|in force|being pursued|maturity|"
-        "still relevant|still current",
+        "created": (
+            "when|since when|what year|which year|in what year|in which year|creation date|"
+            "how old|date of creation|publication date|date|dates|what date|which date|"
+            "on what date|on which date|what day|on what day|from when|year|date of publication|"
+            "date created|creation year|assignment date"
+        ),
+        "status": (
+            "status|statuses|stage|pursued|alive|dead|abandoned|in force|being pursued|maturity|"
+            "still relevant|still current"
+        ),
         "category": "category|categories",
         "type": "type|types|kind|kinds|sort",
         "layer": "layer|layers",
-        "license": "license|licence|licensed|licenced|licenses|license terms|under which license|"
-        "under what license|under which licence|under what licence",
-        "title": "title|titles|titled|called|named|name|names|entitled|what is the title of",
+        "license": (
+            "license|licence|licensed|licenced|licenses|license terms|under which license|"
+            "under what license|under which licence|under what licence"
+        ),
+        "title": "title|titles|titled|called|named|name|names|entitled",
         "number": "number|numbers|designation",
-        "discussion": "discussed|discussion|discussions|discussion thread|discussions to|thread|"
-        "discussion link|forum thread",
+        "discussion": (
+            "discussed|discussion|discussions|discussion thread|discussions to|thread|"
+            "discussion link|forum thread"
+        ),
         "deadline": "last call deadline|deadline|last call end|last call period end",
         "reason": "why|withdrawal reason|reason for withdrawal|reason for its withdrawal|how come",
         "requires": "dependencies|dependency|prerequisite|prerequisites",
         "replaced by": "replacement|successor|successors",
         "replaces": "predecessor|predecessors",
     },
-    "who": {"": "who|whom|by whom|who all"},
-    "where": {"": "where"},
+    "who": {
+        "": "who|whom|by whom",
+    },
+    "where": {
+        "": "where",
+    },
     "make": {
-        "": "wrote|write|writes|written|writing|authored|coauthored|coauthor|authoring|penned|drafted|devised|"
-        "invented|created|create|creates|published|publish|proposed|propose|proposes|introduced|made|started|"
-        "originated|submitted|assigned|exist|exists|existed|come up with|came up with|behind|released|"
-        "first proposed|first published|first created|co authored|co author|co wrote|co written|dated|"
-        "assigned a bip number|assigned a number|assigned its number|assigned an eip number|filed"
+        "": (
+            "wrote|write|writes|written|writing|authored|coauthored|coauthor|authoring|penned|"
+            "drafted|devised|invented|created|create|creates|published|publish|proposed|propose|"
+            "proposes|introduced|made|started|originated|submitted|assigned|exist|exists|existed|"
+            "come up with|came up with|behind|released|first proposed|first published|"
+            "first created|co authored|co author|co wrote|co written|dated|assigned a bip number|"
+            "assigned a number|assigned its number|assigned an eip number|filed"
+        ),
     },
     "rel": {
-        "requires": "require|requires|requiring|need|needs|depend on|depends on|depending on|dependent on|"
-        "depend upon|depends upon|depend|depends|build on|builds on|built on|build upon|builds upon|"
-        "building on|based on|rely on|relies on|relying on|required",
+        "requires": (
+            "require|requires|requiring|need|needs|depend on|depends on|depending on|"
+            "dependent on|depend upon|depends upon|depend|depends|build on|builds on|built on|"
+            "build upon|builds upon|building on|based on|rely on|relies on|relying on|required"
+        ),
         "required by": "required by|needed by|dependency of|prerequisite of|prerequisite for",
-        "replaces": "replace|replaces|replaced|replacing|supersede|supersedes|superseded|superseding|"
-        "obsolete|obsoletes|obsoleted|replacement for|replacement of|successor of|successor to|succeeds|"
-        "succeeded",
+        "replaces": (
+            "replace|replaces|replaced|replacing|supersede|supersedes|superseded|superseding|"
+            "obsolete|obsoletes|obsoleted|replacement for|replacement of|successor of|"
+            "successor to|succeeds|succeeded"
+        ),
         "replaced by": "replaced by|superseded by|obsoleted by|succeeded by|predecessor of|replaced with",
     },
     "series": {
@@ -93,8 +118,10 @@ _PHRASES: dict[str, dict[str, str]] = {
         "BIP": "bip|bitcoin improvement proposal",
         "proposal": "proposal|standard|improvement proposal",
         "document": "document|source|text",
-        "paper": "paper|whitepaper|white paper|yellow paper|yellowpaper|technical paper|litepaper|"
-        "protocol specification",
+        "paper": (
+            "paper|whitepaper|white paper|yellow paper|yellowpaper|technical paper|litepaper|"
+            "protocol specification"
+        ),
         "audit": "audit|audit report|security audit|report|security review",
     },
     "plural": {
@@ -107,34 +134,74 @@ _PHRASES: dict[str, dict[str, str]] = {
         "audit": "audits|audit reports|reports|security audits",
     },
     "not": {
-        "": "not|no longer|without|except|excluding|other than|never|nor|neither|none of|except for|no|apart from"
+        "": (
+            "not|no longer|without|except|excluding|other than|never|nor|neither|none of|"
+            "except for|no|apart from"
+        ),
     },
-    "and": {"": "and|as well as|plus|along with|but|and also"},
-    "or": {"": "or|and or"},
-    "both": {"both": "both|jointly|together", "either": "either"},
-    "before": {"": "before|prior to|earlier than|older than"},
-    "after": {"": "after|later than|newer than|younger than|more recent than"},
-    "since": {"": "since|starting from|from on|as of|beginning in"},
-    "until": {"": "until|till|up to|through|no later than"},
-    "between": {"": "between"},
-    "in": {"": "in|during|on|in the year|within|under|at"},
-    "from": {"": "from"},
-    "to": {"": "to"},
-    "by": {"": "by"},
+    "and": {
+        "": "and|as well as|plus|along with|but|and also",
+    },
+    "or": {
+        "": "or|and or",
+    },
+    "both": {
+        "both": "both|jointly|together",
+        "either": "either",
+    },
+    "before": {
+        "": "before|prior to|earlier than|older than",
+    },
+    "after": {
+        "": "after|later than|newer than|younger than|more recent than",
+    },
+    "since": {
+        "": "since|starting from|from on|as of|beginning in",
+    },
+    "until": {
+        "": "until|till|up to|through|no later than",
+    },
+    "between": {
+        "": "between",
+    },
+    "in": {
+        "": "in|during|on|in the year|within|under|at",
+    },
+    "from": {
+        "": "from",
+    },
+    "to": {
+        "": "to",
+    },
+    "by": {
+        "": "by",
+    },
     "about": {
-        "": "about|regarding|concerning|related to|relating to|dealing with|that deal with|deal with|"
-        "deals with|on the topic of|on the subject of|with regard to|that concern|concern|covering|"
-        "that cover|cover|that address|address|for|mention|mentioning|to do with|having to do with"
+        "": (
+            "about|regarding|concerning|related to|relating to|dealing with|that deal with|"
+            "deal with|deals with|on the topic of|on the subject of|with regard to|that concern|"
+            "concern|covering|that cover|cover|that address|address|for|mention|mentioning|"
+            "to do with|having to do with"
+        ),
     },
-    "count": {"": "how many|count|total number of|number of|count of|how large is the number of"},
-    "first": {"newest": "newest|latest|most recent|most recently|youngest|last", "oldest": "oldest|earliest|first"},
+    "count": {
+        "": "how many|count|total number of|number of|count of|how large is the number of",
+    },
+    "first": {
+        "newest": "newest|latest|most recent|most recently|youngest|last",
+        "oldest": "oldest|earliest|first",
+    },
     "change": {
-        "": "changed|new|added|updated|retrieved|ingested|fetched|changes|arrived|change|news|been added|"
-        "newly added|refreshed"
+        "": (
+            "changed|new|added|updated|retrieved|ingested|fetched|changes|arrived|change|news|"
+            "been added|newly added|refreshed"
+        ),
     },
     "it": {
-        "": "it|its|they|their|them|this proposal|that proposal|this document|that document|this one|that one|"
-        "this eip|that eip|this bip|that bip|this erc|that erc|this"
+        "": (
+            "it|its|they|their|them|this proposal|that proposal|this document|that document|"
+            "this one|that one|this eip|that eip|this bip|that bip|this erc|that erc|this"
+        ),
     },
     "status": {
         "withdrawn": "withdrawn|been withdrawn",
@@ -154,7 +221,8 @@ _PHRASES: dict[str, dict[str, str]] = {
         "obsolete": "status obsolete",
         "replaced": "status replaced",
     },
-}  # fmt: skip
+}
+"""What phrases mean: by the kind of item, and by its value, the phrases, parted by `|`."""
 
 
 def _table() -> Mapping[tuple[str, ...], tuple[str, str]]:
@@ -180,7 +248,8 @@ _TOKEN = re.compile(
     rf"""(?P<quoted>"[^"]+")
     |(?P<name>\b(?:EIP|ERC|BIP)S?[-_\ ]?\#?0*[0-9]+\b)
     |(?P<day>\b\d{{4}}-\d{{2}}-\d{{2}}\b)
-    |(?P<spoken>\b(?:\d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?)?(?:{_MONTH})\.?,?\ (?:\d{{1,2}}(?:st|nd|rd|th)?,?\ )?(?:19|20)\d\d\b)
+    |(?P<spoken>\b(?:\d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?)?(?:{_MONTH})\.?,?
+        \ (?:\d{{1,2}}(?:st|nd|rd|th)?,?\ )?(?:19|20)\d\d\b)
     |(?P<month>\b(?:19|20)\d\d-\d{{2}}\b)
     |(?P<relative>\b(?:this|last)\ (?:year|month)\b)
     |(?P<year>\b(?:19|20)\d\d\b(?![-.,]?\d))

@@ -1,4 +1,4 @@
-"""Finds in a question the names that a library's documents have: authors, classes, licences, titles, numbers."""
+"""Finds in a question the names that documents of a library have: authors, classes, licences, titles."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def _numbers(items: Sequence[Item]) -> list[Item]:
         if item.kind == "count_of" and len(found) > 1 and found[-1].kind in ("and", "or", "comma"):
             last = next((one for one in reversed(found) if one.kind not in ("and", "or", "comma")), None)
             if last is not None and last.kind == "name":
-                item = replace(item, kind="name", value=f"{last.value.partition('-')[0]}-{int(item.text)}")
+                series = last.value.partition("-")[0]
+                found.append(replace(item, kind="name", value=f"{series}-{int(item.text)}"))
+                continue
         found.append(item)
     return found
 

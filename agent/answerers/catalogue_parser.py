@@ -1,8 +1,8 @@
 """Reads a question as a query over metadata; it reads every word, or it reads no query.
 
-A selection is `[count | newest n] modifiers NOUN modifiers`: modifiers before the noun hold together; those after
-it are joined by `and` and `or`, of which `and` binds tighter; `not` holds for the next modifier, with all its
-values. A question for fields names its documents, the fields, and nothing else.
+A selection is `[count | newest n] modifiers NOUN modifiers`: modifiers before the noun hold together; those
+after it are joined by `and` and `or`, of which `and` binds tighter; `not` holds for the next modifier, with
+all its values. A question for fields names its documents, the fields, and nothing else.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _continued(items: list[Item], records: Records, before: str, today: date) ->
 
 
 def _inventory(items: list[Item], _records: Records, _context: Context) -> CatalogueQuery:
-    """ "Which documents do you have?\""""
+    """Reads `Which documents do you have?`."""
     kinds = {item.kind for item in items} - {"fn", "in", "about"}
     documents = any(item.kind == "plural" and item.value == "document" for item in items)
     known = len(items) > 1 and items[0].text.lower() == "what" and items[-1].kind == "library"
@@ -112,7 +112,7 @@ def _inventory(items: list[Item], _records: Records, _context: Context) -> Catal
 
 
 def _changes(items: list[Item], _records: Records, _context: Context) -> CatalogueQuery:
-    """ "What changed since 2025-06-01?\""""
+    """Reads `What changed since 2025-06-01?`."""
     kinds = {item.kind for item in items} - SKIPPED
     if "change" not in kinds or kinds - {"change", "since", "after", "date", "in"}:
         raise Unread
@@ -137,20 +137,14 @@ def _fields(items: list[Item], records: Records, context: Context) -> CatalogueQ
 
 
 def _asked_fields(read: list[Item], words: list[str]) -> list[Field]:
+    """The fields that are asked for, in order. Raises Unread for a word that asks for something else."""
     kinds = {item.kind for item in read}
-    values = [item.value for item in read if item.kind == "field"]
-    withdrawn = any(item.kind == "status" and item.value == "withdrawn" for item in read)
-    if ("status" in kinds) != ("reason" in values and withdrawn):
-        raise Unread
-    if "where" in kinds and "discussion" not in values:
-        raise Unread
+    _check_words(read, kinds)
     fields: list[Field] = []
     for at, item in enumerate(read):
         if item.kind == "field":
             fields.append(_FIELDS[item.value])
         elif item.kind == "who":
-            if not kinds & {"make", "by"} and "author" not in values:
-                raise Unread
             fields.append("author")
         elif item.kind == "rel":
             fields.append(_related(read, at, words))
@@ -161,6 +155,18 @@ def _asked_fields(read: list[Item], words: list[str]) -> list[Field]:
     if set(fields) <= {"title"} and kinds - {"field"} == {"series", "name"} and not _designated(read):
         return ["number"]
     return fields
+
+
+def _check_words(read: list[Item], kinds: set[str]) -> None:
+    """Raises Unread for `who`, `where` and a status without the word that makes it one of metadata."""
+    values = [item.value for item in read if item.kind == "field"]
+    withdrawn = any(item.kind == "status" and item.value == "withdrawn" for item in read)
+    if ("status" in kinds) != ("reason" in values and withdrawn):
+        raise Unread
+    if "where" in kinds and "discussion" not in values:
+        raise Unread
+    if "who" in kinds and not kinds & {"make", "by"} and "author" not in values:
+        raise Unread
 
 
 _FIELDS: dict[str, Field] = {name: name for name in get_args(Field)}
@@ -185,7 +191,7 @@ def _related(read: list[Item], at: int, words: list[str]) -> Field:
 
 
 def _check(items: list[Item], records: Records, context: Context) -> CatalogueQuery:
-    """ "Is EIP-1559 Final?\""""
+    """Reads `Is EIP-1559 Final?`."""
     names = [at for at, item in enumerate(items) if item.kind in ("name", "it")]
     if not items or items[0].text.lower() not in _AUXILIARY or not names:
         raise Unread

@@ -29,8 +29,8 @@ _NEAR_BEST = 0.75
 def about(library: Library, topics: Sequence[str], among: Sequence[Record]) -> list[Record]:
     """The records that speak of one of the topics, in order.
 
-    A topic's words weigh by their information. Where few documents are left by other conditions, the best of them
-    are kept; among many, only those whose title and description hold every word.
+    A topic's words weigh by their information. Where few documents are left by other conditions, the best of
+    them are kept; among many, only those whose title and description hold every word.
     """
     found: dict[str, Record] = {}
     for topic in topics:

@@ -69,7 +69,7 @@ def nothing_stated(field: Field) -> str:
 
 def entry(document: Document) -> str:
     """A document in a list: designation, title, status, date."""
-    details = [document.status, document.published_at and document.published_at.isoformat()]
+    details = [document.status, document.published_at.isoformat() if document.published_at else None]
     said = ", ".join(filter(None, details))
     name = f"{document.number}: {document.title}" if document.number else document.title
     return one_line(f"{name} ({said})" if said else name)
@@ -89,10 +89,10 @@ def counted(where: Condition | None, count: int) -> str:
 
 
 def headline(query: CatalogueQuery, where: Condition | None, names: Sequence[str], total: int) -> str:
-    """The first sentence of a list: how many documents meet which condition, and which, where they are few."""
+    """The first sentence of a list: how many meet which condition, and which they are, where they are few."""
     if query.want in ("newest", "oldest"):
-        counts = f"{len(names)} " if len(names) > 1 else ""
-        return f"The {query.want} {counts}{counted(where, len(names)).removeprefix(f'{len(names)} ')}: {listed(names)}."
+        what = counted(where, len(names))
+        return f"The {query.want} {what.removeprefix('1 ')}: {listed(names)}."
     text = counted(where, len(names))
     if query.want == "count" and _without_series(where) is not None and series_of(where):
         text += f", of {counted(Test('series', series_of(where)), total)} in the library"

@@ -90,7 +90,7 @@ def _paths(lines: list[_Line]) -> Iterator[tuple[_Line, tuple[str, ...]]]:
 
 
 def _lists(text: str, lines: list[_Line]) -> Iterator[Enumeration]:
-    """Runs of list items, and those below an item, which is then their label; more lines belong to their item."""
+    """Runs of list items, and those below an item, which is then their label."""
     run: list[_Line] = []
     lead: _Line | None = None
     before: _Line | None = None
@@ -116,7 +116,9 @@ def _nested(
     tops = [at for at, line in enumerate(run) if line.level <= run[0].level]
     groups = [run[a:b] for a, b in pairwise([*tops, len(run)])]
     if len(groups) > 1 or (lead and label == bare(text[slice(*lead)])):
-        yield Enumeration("list", path, label, lead, tuple((group[0].start, group[-1].end) for group in groups))
+        yield Enumeration(
+            "list", path, label, lead, tuple((group[0].start, group[-1].end) for group in groups)
+        )
     for group in groups:
         if len(group) > 1:
             head = group[0].start, group[0].end

@@ -1,12 +1,13 @@
 """Answers questions for a list that one document has, such as what an upgrade includes, with the whole list.
 
-It answers only where one document clearly is the one that is asked about, and where the list stands under a heading,
-a lead or a scope of code that says what is asked for.
+It answers only where one document clearly is the one that is asked about, and where the list stands under a
+heading, a lead or a scope of code that says what is asked for.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 _OPENING = re.compile(
     r"\W*(?:(?:please|can you|could you)\s+)?"
-    r"(?:which|what(?=\s+(?!are\b|is\b|was\b|were\b))|what (?:are|were|is|was) (?:the|all)|what (?:is|was)|list|name|"
-    r"enumerate|show|give|tell)\b(?:\s+(?:me|us|all|the|of|every|new|different|various|three|two|four|five))*\s*",
+    r"(?:which|what(?=\s+(?!are\b|is\b|was\b|were\b))|what (?:are|were|is|was) (?:the|all)|what (?:is|was)|"
+    r"list|name|enumerate|show|give|tell)\b"
+    r"(?:\s+(?:me|us|all|the|of|every|new|different|various|three|two|four|five))*\s*",
     re.IGNORECASE,
 )
 _INCLUDED = re.compile(
@@ -37,16 +39,22 @@ _INCLUDED = re.compile(
     re.IGNORECASE,
 )
 _FRAME = frozenset(
-    "include includes included including contain contains contained went go goes part consist consists comprise "
-    "comprises shipped bundle bundled define defines defined must should may offer offers add adds added introduce "
-    "introduces introduced specify specifies provide provides require requires through need needs exist standardize "
-    "standardizes implement implements list lists support supports use uses used made per "
-    "proposal standard document workflow process protocol scheme format".split()  # noqa: SIM905
+    """
+    include includes included including contain contains contained went go goes part consist consists comprise
+    comprises shipped bundle bundled define defines defined must should may offer offers add adds added
+    introduce introduces introduced specify specifies provide provides require requires through need needs
+    exist standardize standardizes implement implements list lists support supports use uses used made per
+    proposal standard document workflow process protocol scheme format
+    """.split()  # noqa: SIM905
 )
 """Words between a document and what it lists; they tell no list apart."""
 
-_UPGRADE = frozenset("upgrade upgrades hard fork hardfork forks network release update".split())  # noqa: SIM905
-_MEASURES = frozenset("numbers values prices costs bytes bits words times seconds hours days".split())  # noqa: SIM905
+_UPGRADE = frozenset(
+    ["upgrade", "upgrades", "hard", "fork", "hardfork", "forks", "network", "release", "update"]
+)
+_MEASURES = frozenset(
+    ["numbers", "values", "prices", "costs", "bytes", "bits", "words", "times", "seconds", "hours", "days"]
+)
 """Plurals that ask for a figure, not for a list."""
 
 _SAME = {"method": "function"}
@@ -55,7 +63,7 @@ _HITS, _BEST = 8, 5
 _LONGEST = 14
 """Words of a question for a list."""
 
-_ABSTRACT = 3
+_ABSTRACT = 5
 """Passages of a document, its header included, that say what it is about."""
 
 _MOST = 40
@@ -67,7 +75,11 @@ _LONG = 600
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """noun: the stem of what is listed, empty where only what is included is asked; subject: the other stems."""
+    """What is to be listed.
+
+    noun: its stem, empty where only what is included is asked; subject, words: the rest; included: that it is
+    what the document includes.
+    """
 
     noun: str
     subject: frozenset[str]
@@ -92,12 +104,12 @@ def answer(library: Library, question: Question) -> Draft | None:
     if asked is None:
         return None
     documents = _documents(library, question, asked)
-    needed = {same_number(one) for record in documents for one in record.document.requires}
+    needed = [same_number(one) for record in documents for one in record.document.requires]
     named = bool(_NUMBER.search(question.read_as))
     found = [one for record in documents if (one := _matching(library, record, asked, named))]
     if not found:
         return None
-    best = max(found, key=lambda one: one.score + 0.3 * (same_number(one.record.name) in needed))
+    best = max(found, key=lambda one: (one.score, needed.count(same_number(one.record.name))))
     return _Writer(library, question, best).draft()
 
 
@@ -123,7 +135,7 @@ def _asked(library: Library, question: str) -> _Asked | None:
 
 
 def _noun(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
-    """The plural at the head of the question, after two words at most, what stands before it, and after it."""
+    """The plural at the head of the question, after two words at most; what stands before, and after it."""
     for at, word in enumerate(words[:3]):
         lower = word.lower()
         if lower in STOPWORDS | _FRAME | _MEASURES:
@@ -145,7 +157,9 @@ def _documents(library: Library, question: Question, asked: _Asked) -> list[Reco
     near = [r for r in records.all if all(word in _speaks_of(r).lower() for word in begins)]
     titled = [r for r in near if asked.subject <= set(library.stems(_speaks_of(r)))]
     if titled and len(titled) <= _HITS:
-        return titled
+        shared = Counter(one for record in titled for one in record.document.requires)
+        base = [one for number, count in shared.items() if count > 1 for one in records.numbered(number)]
+        return titled + [record for record in base if record not in titled]
     if asked.included:
         return []
     hits = library.search(question.read_as, _HITS, question.filters)[:_BEST]
@@ -181,9 +195,7 @@ def _matching(library: Library, record: Record, asked: _Asked, named: bool) -> _
     return _Found(best, record, text, tuple(beside or [first]))
 
 
-def _score(
-    library: Library, text: str, asked: _Asked, further: frozenset[str], one: Enumeration
-) -> float:
+def _score(library: Library, text: str, asked: _Asked, further: frozenset[str], one: Enumeration) -> float:
     """How well an enumeration is what is asked for; 0 where nothing near it says so.
 
     further: what is asked besides the document; half of it must stand near the list.
@@ -204,7 +216,13 @@ def _score(
         return 0.0
     squashed = f"{one.label} {' '.join(one.path[-1:])}".lower().replace("-", "")
     held = sum(stem in near or re.sub("^eip", "erc", stem) in squashed for stem in further)
-    return points + held / len(further) if held * 2 >= len(further) and further else points if not further else 0.0
+    return (
+        points + held / len(further)
+        if held * 2 >= len(further) and further
+        else points
+        if not further
+        else 0.0
+    )
 
 
 class _Writer:
@@ -261,5 +279,5 @@ class _Writer:
 def _name(item: str, kind: str) -> str:
     """What an item is called: a declaration's name, or the words before its first colon, dash or bracket."""
     if kind not in ("list", "headings"):
-        return re.findall(r"\w+", item)[1]
+        return str(re.findall(r"\w+", item)[1])
     return re.split(r":\s|\s[-–—]\s|\.\s| (?:REQUIRED|OPTIONAL)\b|\s\(", item, maxsplit=1)[0][:60]

@@ -1,4 +1,4 @@
-"""The header lines of a proposal, YAML front matter or a BIP's preamble, each with the place where it stands."""
+"""The header lines of a proposal, YAML front matter or a BIP's preamble, each with its place."""
 
 from __future__ import annotations
 
