@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent.answerers.catalogue_evidence import Evidence
 from agent.answerers.catalogue_names import near
 from agent.answerers.catalogue_parser import may_ask, parse
-from agent.answerers.catalogue_query import CatalogueQuery, Condition, Field, Test, tests
+from agent.answerers.catalogue_query import CatalogueQuery, Condition, Field, Test, negated, tests
 from agent.answerers.catalogue_records import Record, Records, records_of, same_number
 from agent.answerers.catalogue_topic import about
 from agent.answerers.catalogue_wording import (
@@ -96,7 +96,7 @@ class _Writer:
 
     def write(self, query: CatalogueQuery) -> Draft | None:
         """The draft; None where nothing speaks of the topic that is asked for."""
-        if query.unknown:
+        if query.unknown and not query.documents:
             return self._refused(self._unknown(query))
         if query.want == "inventory":
             self._inventory()
@@ -107,6 +107,8 @@ class _Writer:
         elif query.want == "fields":
             for uri in query.documents:
                 self._fields(self._records.by_uri[uri], query.fields)
+            if query.unknown:
+                self._say(self._unknown(query), ())
         else:
             return self._selection(query)
         return self._draft()
@@ -150,8 +152,12 @@ class _Writer:
             name = "It"
 
     def _checked(self, record: Record, where: Condition) -> None:
-        """Yes or no, with what the document says in the fields of the condition."""
+        """Yes or no, with what the document says in the fields of the condition.
+
+        A question with a negation has the fields alone, since yes and no to it are read in two ways.
+        """
         opening = "Yes: " if record in self._meeting(where) else "No: "
+        opening = "" if negated(where) else opening
         for field in dict.fromkeys(_field_of(record, test) for test in tests(where)):
             text, numbers = self._field(record, field)
             self._say(f"{opening}{record.name} {text}.", numbers)
@@ -171,6 +177,8 @@ class _Writer:
             words += f" as retrieved on {day}; which it had on {as_of} is not known"
         if record.line(field) is not None:
             return words, self._evidence.header(record, (field,))
+        if field == "license":
+            return words, self._evidence.license(record, values[0])
         return words, self._evidence.beginning(record, values)
 
     def _relation(self, record: Record, field: Field) -> tuple[str, tuple[int, ...]]:
@@ -294,7 +302,4 @@ def _newest(records: Sequence[Record]) -> list[Record]:
 
 
 def _rest(count: int) -> str:
-    return (
-        f"{count} more are not shown; narrow the question, or list all with"
-        ' `chaincite events "SELECT number, title, status, published_at FROM documents"`.'
-    )
+    return f"{count} more are not shown; narrow the question, or read `documents` by `chaincite events`."

@@ -54,7 +54,19 @@ class Evidence:
             for value in values:
                 if (at := passage.text.find(value)) >= 0:
                     return self._cited(record, passage, at, at + len(value))
+        if record.line("title"):
+            return self.header(record, ())
         return self._first_line(record, passages[0]) if passages else ()
+
+    def license(self, record: Record, name: str) -> tuple[int, ...]:
+        """The last place at which a document names its licence, as `CC0-1.0` or `CC0`; else its title."""
+        short = name.partition("-")[0]
+        for passage in reversed(self._library.passages(record.document.uri)):
+            if (at := passage.text.rfind(short)) >= 0:
+                start = passage.text.rfind("\n", 0, at) + 1
+                line = passage.text[start:].partition("\n")[0].rstrip()
+                return self._cited(record, passage, start, start + len(line))
+        return self.header(record, ())
 
     def _first_line(self, record: Record, passage: Passage) -> tuple[int, ...]:
         start = len(passage.text) - len(passage.text.lstrip())

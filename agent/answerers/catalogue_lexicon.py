@@ -30,12 +30,13 @@ _FUNCTION = """
     the a an of that those these there is are was were be been being am do does did done has have had having
     which what list show give enumerate tell find all every each any me us i you your please also currently
     current now still yet already ever exactly altogether with whose as s so listed say says said
-    thanks one ones
+    thanks one ones compare
 """
 _PHRASES: dict[str, dict[str, str]] = {
     "fn": {
         "": (
-            "so far|at the moment|as of today|as of now|right now|can you|could you|would you|"
+            "so far|at the moment|as of today|as of now|right now|can you|tell me about|i wonder|"
+            "could you|would you|"
             "will you|in total|meant to|supposed to|intended to|going to|i want to know|"
             "i would like to know|do you know|belong to|belongs to|belonging to|to date|that is|"
             "out there|on file|come under|fall under|falls under|at all|in existence|by now|"
@@ -94,7 +95,8 @@ _PHRASES: dict[str, dict[str, str]] = {
             "drafted|devised|invented|created|create|creates|published|publish|proposed|propose|"
             "proposes|introduced|made|started|originated|submitted|assigned|exist|exists|existed|"
             "come up with|came up with|behind|released|first proposed|first published|"
-            "first created|co authored|co author|co wrote|co written|dated|assigned a bip number|"
+            "first created|co authored|co-authored|co-author|co-wrote|co-written|co author|co wrote|"
+            "co written|use|uses|dated|assigned a bip number|"
             "assigned a number|assigned its number|assigned an eip number|filed"
         ),
     },
@@ -237,7 +239,9 @@ def _table() -> Mapping[tuple[str, ...], tuple[str, str]]:
 _MEANINGS = _table()
 _LONGEST = max(map(len, _MEANINGS))
 
-CUES = frozenset({"field", "who", "make", "rel", "plural", "first", "status", "count", "library", "change"})
+CUES = frozenset(
+    ["field", "who", "make", "rel", "series", "plural", "first", "status", "count", "library", "change"]
+)
 """Kinds of which one stands in every question about metadata."""
 
 _MONTHS = {name.lower(): at for at, name in enumerate(calendar.month_name) if name} | {

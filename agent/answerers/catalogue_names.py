@@ -22,7 +22,7 @@ def named(items: Sequence[Item], records: Records) -> list[Item]:
 
     value of an author, class or licence: the names as the library writes them, joined by `|`.
     """
-    found = _numbers(items)
+    found = _bare_numbers(_numbers(items), records)
     found = _titles(found, records)
     found = _whole(found, records.authors, "author", least=2)
     found = _authors(found, records)
@@ -46,6 +46,24 @@ def _numbers(items: Sequence[Item]) -> list[Item]:
                 series = last.value.partition("-")[0]
                 found.append(replace(item, kind="name", value=f"{series}-{int(item.text)}"))
                 continue
+        found.append(item)
+    return found
+
+
+def _bare_numbers(items: Sequence[Item], records: Records) -> list[Item]:
+    """Reads a number of three digits or more as a designation, where documents of just one series have it."""
+    said = {item.value for item in items if item.kind in ("series", "plural")} & {"EIP", "ERC", "BIP"}
+    found: list[Item] = []
+    for at, item in enumerate(items):
+        then = items[at + 1].kind if at + 1 < len(items) else ""
+        if item.kind == "count_of" and len(item.text) > 2 and then not in ("series", "plural", "word"):
+            series = {
+                str(record.document.number).partition("-")[0]
+                for name in said or ("EIP", "BIP")
+                for record in records.numbered(f"{name}-{int(item.text)}")
+            }
+            if len(series) == 1:
+                item = replace(item, kind="name", value=f"{series.pop()}-{int(item.text)}")  # noqa: PLW2901
         found.append(item)
     return found
 
@@ -134,8 +152,6 @@ def _is_author(items: Sequence[Item], at: int, length: int) -> bool:
 
 def _author(text: str, records: Records) -> Item:
     words = words_of(text)
-    if words in records.authors:
-        return Item("author", "|".join(sorted(records.authors[words])), text)
     parts = [records.author_words.get(word, set()) for word in words]
     whole = set.intersection(*parts) if parts else set()
     if whole:

@@ -116,6 +116,13 @@ def tests(condition: Condition | None) -> Iterator[Test]:
             yield from tests(part)
 
 
+def negated(condition: Condition | None) -> bool:
+    """Whether a part of a condition is denied."""
+    if isinstance(condition, Both | Either):
+        return any(negated(part) for part in condition.parts)
+    return isinstance(condition, Not)
+
+
 def _joined(how: type[Both | Either], parts: tuple[Condition | None, ...]) -> Condition | None:
     flat = (p for part in parts for p in (part.parts if isinstance(part, how) else (part,)))
     there = tuple(dict.fromkeys(part for part in flat if part is not None))
@@ -126,14 +133,14 @@ def in_words(condition: Condition) -> str:
     """A condition as a person reads it, after a noun.
 
     >>> in_words(Both((Test("status", ("Final",)), Not(Test("requires", ("EIP-165",))))))
-    'with the status Final and not requiring EIP-165'
+    'with the status Final, not requiring EIP-165'
     """
     if isinstance(condition, Test):
         return _test_in_words(condition)
     if isinstance(condition, Not):
         words = in_words(condition.part)
         return f"not {words}" if isinstance(condition.part, Test) else f"not ({words})"
-    word = " and " if isinstance(condition, Both) else " or "
+    word = ", " if isinstance(condition, Both) else " or "
     return word.join(
         f"({in_words(part)})" if isinstance(part, Both | Either) else in_words(part)
         for part in condition.parts
@@ -166,4 +173,4 @@ def _days(first: date | None, last: date | None) -> str:
     if first and last:
         whole = first.year == last.year and (first.month, first.day, last.month, last.day) == (1, 1, 12, 31)
         return f"in {first.year}" if whole else f"on {first}" if first == last else f"from {first} to {last}"
-    return f"since {first}" if first else f"by {last}"
+    return f"since {first}" if first else f"until {last}"

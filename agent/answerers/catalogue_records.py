@@ -84,7 +84,7 @@ class Record:
     def series(self) -> frozenset[str]:
         """The series that it belongs to, as questions name them."""
         document = self.document
-        audit = "audit" in f"{document.path} {document.title}".lower()
+        audit = document.kind is Kind.PAPER and "audit" in f"{document.path} {document.title}".lower()
         names = {document.kind.value, "document", "audit" if audit else ""}
         return frozenset(names | {(document.number or "").partition("-")[0]})
 

@@ -94,18 +94,20 @@ def _lists(text: str, lines: list[_Line]) -> Iterator[Enumeration]:
     run: list[_Line] = []
     lead: _Line | None = None
     before: _Line | None = None
+    gap = False
     path: tuple[str, ...] = ()
     for line, here in [*_paths(lines), (_Line("heading", len(text), len(text)), ())]:
         if line.kind == "item":
             if not run:
                 path, lead = here, before
             run.append(line)
-        elif run and line.kind == "text" and (before is run[-1] or line.level > run[0].level):
+        elif run and line.kind == "text" and (not gap or line.level > run[0].level):
             run[-1] = replace(run[-1], end=line.end)
         elif run and line.kind != "blank":
             yield from _nested(text, run, path, _lead(lead), path[-1] if path else "")
             run = []
-        if line.kind != "blank":
+        gap = line.kind == "blank"
+        if not gap:
             before = run[-1] if run else line
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agent.answerers.catalogue_records import Record, records_of, same_number
 from agent.answerers.enumerations import Enumeration, bare, enumerations
@@ -26,6 +26,10 @@ from index.words import STOPWORDS
 if TYPE_CHECKING:
     from index.library import Library
 
+_How = Literal["named", "titled", "several", "found"]
+"""How a question leads to documents; where `several` are so titled, only what one includes is sure."""
+
+
 _OPENING = re.compile(
     r"\W*(?:(?:please|can you|could you)\s+)?"
     r"(?:which|what(?=\s+(?!are\b|is\b|was\b|were\b))|what (?:are|were|is|was) (?:the|all)|what (?:is|was)|"
@@ -34,8 +38,8 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _INCLUDED = re.compile(
-    r"\b(?:includ\w+|contain\w*|went into|go(?:es)? into|part of|consists? of|comprises?|shipped|bundled?"
-    r"|(?:is|are|was|were) in|s in)\b",
+    r"\b(?:includ\w+|contain\w*|went into|go(?:es)? into|part of|made it into|consists? of|comprises?|shipped"
+    r"|bundled?|(?:is|are|was|were) in|s in)\b",
     re.IGNORECASE,
 )
 _FRAME = frozenset(
@@ -60,6 +64,7 @@ _MEASURES = frozenset(
 _SAME = {"method": "function"}
 _NUMBER = re.compile(r"\b(?:EIP|ERC|BIP)[-_ ]?#?0*\d+\b", re.IGNORECASE)
 _HITS, _BEST = 8, 5
+_HALF = 0.5
 _LONGEST = 14
 """Words of a question for a list."""
 
@@ -103,10 +108,9 @@ def answer(library: Library, question: Question) -> Draft | None:
     asked = _asked(library, question.read_as)
     if asked is None:
         return None
-    documents = _documents(library, question, asked)
+    how, documents = _documents(library, question, asked)
     needed = [same_number(one) for record in documents for one in record.document.requires]
-    named = bool(_NUMBER.search(question.read_as))
-    found = [one for record in documents if (one := _matching(library, record, asked, named))]
+    found = [one for record in documents if (one := _matching(library, record, asked, how))]
     if not found:
         return None
     best = max(found, key=lambda one: (one.score, needed.count(same_number(one.record.name))))
@@ -128,7 +132,7 @@ def _asked(library: Library, question: str) -> _Asked | None:
     skipped = STOPWORDS | _FRAME | (_UPGRADE if included else frozenset())
     kept = tuple(word for word in after if word.lower() not in skipped) or tuple(before)
     stems = frozenset(library.stems(" ".join(kept)))
-    if not stems:
+    if all(word.isdigit() for word in kept):
         return None
     stem = (library.stems(noun) or [""])[0] if noun else ""
     return _Asked(_SAME.get(stem, stem), stems, kept, included)
@@ -147,26 +151,27 @@ def _noun(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
     return "", [], list(words)
 
 
-def _documents(library: Library, question: Question, asked: _Asked) -> list[Record]:
+def _documents(library: Library, question: Question, asked: _Asked) -> tuple[_How, list[Record]]:
     """The documents that the question names, or that are so titled, or that search puts first."""
     records = records_of(library, question.filters)
     named = [one for match in _NUMBER.findall(question.read_as) for one in records.numbered(match)]
     if named:
-        return named
+        return "named", named
     begins = [word.lower()[: max(4, len(word) - 2)] for word in asked.words]
     near = [r for r in records.all if all(word in _speaks_of(r).lower() for word in begins)]
     titled = [r for r in near if asked.subject <= set(library.stems(_speaks_of(r)))]
     if titled and len(titled) <= _HITS:
         shared = Counter(one for record in titled for one in record.document.requires)
         base = [one for number, count in shared.items() if count > 1 for one in records.numbered(number)]
-        return titled + [record for record in base if record not in titled]
+        clear = len(titled) == 1 or len(asked.subject) > 1 or base
+        return ("titled" if clear else "several"), titled + [r for r in base if r not in titled]
     if asked.included:
-        return []
+        return "titled", []
     hits = library.search(question.read_as, _HITS, question.filters)[:_BEST]
     uris = [hit.document.uri for hit in hits if hit.document.uri in records.by_uri]
     found = [records.by_uri[uri] for uri in dict.fromkeys(uris)]
     needed = {same_number(one) for record in found for one in record.document.requires}
-    return [r for r in found if uris.count(r.document.uri) > 1 or same_number(r.name) in needed]
+    return "found", [r for r in found if uris.count(r.document.uri) > 1 or same_number(r.name) in needed]
 
 
 def _speaks_of(record: Record) -> str:
@@ -175,16 +180,16 @@ def _speaks_of(record: Record) -> str:
     return f"{record.document.title} {description.value if description else ''}".replace("/", " ")
 
 
-def _matching(library: Library, record: Record, asked: _Asked, named: bool) -> _Found | None:
+def _matching(library: Library, record: Record, asked: _Asked, how: _How) -> _Found | None:
     """What of a document matches best: all lists beside each other under one heading, or one enumeration.
 
-    named: the question names the document, so that its other words are about what is in it.
+    Where the question names the document, its other words are about what is in it.
     """
     passages = library.passages(record.document.uri)
     text = "".join(passage.text for passage in passages)
-    abstract = "" if named else " ".join(passage.text for passage in passages[:_ABSTRACT])
+    abstract = "" if how == "named" else " ".join(passage.text for passage in passages[:_ABSTRACT])
     title = set(library.stems(f"{_speaks_of(record)} {record.name} {abstract}"))
-    score = partial(_score, library, text, asked, asked.subject - title)
+    score = partial(_score, library, text, replace(asked, subject=asked.subject - title), how)
     scored = [(score(one), one) for one in enumerations(text, record.document.path.endswith(".mediawiki"))]
     best = max((points for points, _ in scored), default=0.0)
     if best <= 0:
@@ -195,10 +200,11 @@ def _matching(library: Library, record: Record, asked: _Asked, named: bool) -> _
     return _Found(best, record, text, tuple(beside or [first]))
 
 
-def _score(library: Library, text: str, asked: _Asked, further: frozenset[str], one: Enumeration) -> float:
+def _score(library: Library, text: str, asked: _Asked, how: _How, one: Enumeration) -> float:
     """How well an enumeration is what is asked for; 0 where nothing near it says so.
 
-    further: what is asked besides the document; half of it must stand near the list.
+    Of what is asked besides the document, half must stand near the list. Only where the document is beyond
+    doubt may the line above the list say what it lists as well as its heading.
     """
     lead = bare(text[slice(*one.lead)]) if one.lead and one.kind == "list" else ""
     own = {_SAME.get(stem, stem) for stem in library.stems(one.label)}
@@ -206,23 +212,20 @@ def _score(library: Library, text: str, asked: _Asked, further: frozenset[str], 
     near = own | leads | set(library.stems(" ".join(one.path[-2:])))
     if asked.included and any(stem.startswith("includ") for stem in near):
         points = 2.0 + (asked.noun in near)
+    elif how == "several":
+        return 0.0
     elif one.kind == asked.noun:
         points = 1.7
     elif asked.noun and asked.noun in own and one.kind in ("list", "headings"):
         points = 1.6 if one.kind == "headings" else 1.5
-    elif asked.noun and asked.noun in leads and lead.endswith(":"):
+    elif how != "found" and asked.noun in leads and lead.endswith(":"):
         points = 1.3
     else:
         return 0.0
     squashed = f"{one.label} {' '.join(one.path[-1:])}".lower().replace("-", "")
-    held = sum(stem in near or re.sub("^eip", "erc", stem) in squashed for stem in further)
-    return (
-        points + held / len(further)
-        if held * 2 >= len(further) and further
-        else points
-        if not further
-        else 0.0
-    )
+    held = sum(stem in near or re.sub("^eip", "erc", stem) in squashed for stem in asked.subject)
+    share = held / len(asked.subject) if asked.subject else 1.0
+    return points + share if share >= _HALF else 0.0
 
 
 class _Writer:
