@@ -43,7 +43,7 @@ _BRIEF = 10
 _EXAMPLES = 3
 """Documents that a statement on many is cited by, and that stand for a series."""
 
-_SEARCHED = 10
+_SEARCHED = 30
 """Passages that a question without a name is looked up in."""
 
 _INVERSE: dict[str, Field] = {

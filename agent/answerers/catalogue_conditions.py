@@ -314,6 +314,13 @@ class ConditionReader:
             raise Unread
         return Test("topic", tuple(topics))
 
+    def _onwards(self) -> bool:
+        """Whether `on` follows, as in `from 2016 on`; it is read then."""
+        there = bool(self.rest) and self.rest[0].text.lower() in ("on", "onward", "onwards")
+        if there:
+            self.rest.pop(0)
+        return there
+
     def _time(self) -> Condition | None:
         """Days: `in 2023`, `between 2019 and 2020`, `before May 2021`."""
         opening = self.rest[0]
@@ -338,7 +345,7 @@ class ConditionReader:
             last = self.rest.pop(0)
         elif how == "between":
             raise Unread
-        elif how == "from":
+        elif how == "from" and (first.first == first.last or self._onwards()):
             how = "since"
         return Test("created", (), *_bounds(how, first, last))
 

@@ -36,8 +36,6 @@ class Evidence:
 
     def header(self, record: Record, fields: Sequence[str]) -> tuple[int, ...]:
         """The header's lines from the first to the last that says one of the fields; else its title."""
-        if record.opening is None:
-            return ()
         names = [name for field in fields for name in _LINES.get(field, (field,))]
         lines = [line for name in names if (line := record.line(name))]  # type: ignore[arg-type]
         if not lines and (title := record.line("title")):
@@ -45,7 +43,7 @@ class Evidence:
         if not lines:
             return self.beginning(record, [record.document.title])
         start, end = min(line.start for line in lines), max(line.end for line in lines)
-        return self._cited(record, record.opening, start, end)
+        return self._cited(record, record.head, start, end)
 
     def beginning(self, record: Record, values: Sequence[str]) -> tuple[int, ...]:
         """Where the beginning of a document says one of some values; else its first line."""
@@ -53,7 +51,7 @@ class Evidence:
         for passage in passages:
             for value in values:
                 if (at := passage.text.find(value)) >= 0:
-                    return self._cited(record, passage, at, at + len(value))
+                    return self._cited(record, (passage,), at, at + len(value))
         if record.line("title"):
             return self.header(record, ())
         return self._first_line(record, passages[0]) if passages else ()
@@ -65,18 +63,18 @@ class Evidence:
             if (at := passage.text.rfind(short)) >= 0:
                 start = passage.text.rfind("\n", 0, at) + 1
                 line = passage.text[start:].partition("\n")[0].rstrip()
-                return self._cited(record, passage, start, start + len(line))
+                return self._cited(record, (passage,), start, start + len(line))
         return self.header(record, ())
 
     def _first_line(self, record: Record, passage: Passage) -> tuple[int, ...]:
         start = len(passage.text) - len(passage.text.lstrip())
         end = start + len(passage.text[start:].partition("\n")[0].rstrip())
-        return self._cited(record, passage, start, end)
+        return self._cited(record, (passage,), start, end)
 
-    def _cited(self, record: Record, passage: Passage, start: int, end: int) -> tuple[int, ...]:
-        key = passage.id, start, end
+    def _cited(self, record: Record, passages: tuple[Passage, ...], start: int, end: int) -> tuple[int, ...]:
+        key = passages[0].id, start, end
         if key not in self._numbers:
             self._numbers[key] = len(self.citations) + 1
-            section = Section(record.document, (passage,), 1.0)
+            section = Section(record.document, passages, 1.0)
             self.citations.append(cite(self._numbers[key], section, start, end))
         return (self._numbers[key],)

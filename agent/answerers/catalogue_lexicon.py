@@ -30,7 +30,7 @@ _FUNCTION = """
     the a an of that those these there is are was were be been being am do does did done has have had having
     which what list show give enumerate tell find all every each any me us i you your please also currently
     current now still yet already ever exactly altogether with whose as s so listed say says said
-    thanks one ones compare
+    thanks one ones compare people reached
 """
 _PHRASES: dict[str, dict[str, str]] = {
     "fn": {

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from agent.answerers.catalogue_query import Both, Condition, Either, Field, Not, Test
-from agent.answerers.preamble import HeaderLine, header_lines
+from agent.answerers.preamble import HeaderLine, header_lines, is_whole
 from index.values import Document, Filters, Kind, Passage
 from index.words import STOPWORDS, terms
 
@@ -35,6 +35,9 @@ _KEYS: dict[Field, tuple[str, ...]] = {
     "deadline": ("last-call-deadline",),
     "reason": ("withdrawal-reason",),
 }
+_HEAD = 4
+"""Passages in which the header of a proposal is looked for."""
+
 _NUMBERED: tuple[Field, ...] = ("requires", "replaces", "replaced by")
 _SUPERSEDED = re.compile(r"\b(?:superseded|replaced) by\b", re.IGNORECASE)
 _DESIGNATION = re.compile(r"\b(EIP|ERC|BIP)[- ]?(\d+)", re.IGNORECASE)
@@ -61,15 +64,15 @@ def words_of(name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Record:
-    """A document with its first passage, in which its header stands."""
+    """A document with its first passages, in which its header stands."""
 
     document: Document
-    opening: Passage | None
+    head: tuple[Passage, ...]
 
     @cached_property
     def header(self) -> dict[str, HeaderLine]:
         """The header's fields, by lower-case key."""
-        return header_lines(self.opening.text) if self.opening else {}
+        return header_lines("".join(passage.text for passage in self.head))
 
     def line(self, field: Field) -> HeaderLine | None:
         """The header line that says a field."""
@@ -131,12 +134,8 @@ class Record:
 class Records:
     """The documents that a question may see, of one generation of a library."""
 
-    def __init__(self, documents: Sequence[Document], openings: dict[str, Passage]) -> None:
-        self.all = [
-            Record(document, openings.get(document.uri))
-            for document in documents
-            if document.kind is not Kind.EVENT
-        ]
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.all = records
         self.by_uri = {record.document.uri: record for record in self.all}
 
     @cached_property
@@ -302,8 +301,18 @@ def records_of(library: Library, filters: Filters) -> Records:
 
 @lru_cache(maxsize=4)
 def _records(library: Library, _generation: int, filters: Filters) -> Records:
-    documents = library.documents(filters)
-    return Records(documents, library.openings([d.uri for d in documents if d.kind is not Kind.EVENT]))
+    documents = [one for one in library.documents(filters) if one.kind is not Kind.EVENT]
+    openings = library.openings([document.uri for document in documents])
+    return Records([Record(one, _head(library, one, openings.get(one.uri))) for one in documents])
+
+
+def _head(library: Library, document: Document, opening: Passage | None) -> tuple[Passage, ...]:
+    """The first passages of a document: one, or those in which a longer header, or a later one, is whole."""
+    if opening is None:
+        return ()
+    if document.kind is not Kind.PROPOSAL or is_whole(opening.text):
+        return (opening,)
+    return tuple(library.passages(document.uri)[:_HEAD])
 
 
 def _parted(condition: Condition | None) -> tuple[Condition | None, list[Test]]:

@@ -48,7 +48,7 @@ _FRAME = frozenset(
     comprises shipped bundle bundled define defines defined must should may offer offers add adds added
     introduce introduces introduced specify specifies provide provides require requires through need needs
     exist standardize standardizes implement implements list lists support supports use uses used made per
-    proposal standard document workflow process protocol scheme format
+    proposal standard interface document workflow process protocol scheme format
     """.split()  # noqa: SIM905
 )
 """Words between a document and what it lists; they tell no list apart."""
@@ -209,9 +209,10 @@ def _score(library: Library, text: str, asked: _Asked, how: _How, one: Enumerati
     lead = bare(text[slice(*one.lead)]) if one.lead and one.kind == "list" else ""
     own = {_SAME.get(stem, stem) for stem in library.stems(one.label)}
     leads = {_SAME.get(stem, stem) for stem in library.stems(lead)}
-    near = own | leads | set(library.stems(" ".join(one.path[-2:])))
-    if asked.included and any(stem.startswith("includ") for stem in near):
-        points = 2.0 + (asked.noun in near)
+    heads = own | set(library.stems(" ".join(one.path[-2:])))
+    near = heads | leads
+    if asked.included and any(stem.startswith("includ") for stem in heads):
+        points = 2.0 + (asked.noun in near) - (one.kind == "headings")
     elif how == "several":
         return 0.0
     elif one.kind == asked.noun:

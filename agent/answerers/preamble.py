@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_OPENING = re.compile(r"(?:\s*---|\s*(?:<pre>|```)[ \t]*\n(?=[ \t]*BIP:))[^\n]*\n?")
-_CLOSING = re.compile(r"[ \t]*(?:---|</pre>|```)[ \t]*")
+_OPENING = re.compile(r"\A\s*---[^\n]*\n|^[ \t]*(?:<pre>|```)[ \t]*\n(?=[ \t]*BIP:)", re.MULTILINE)
+_CLOSING = re.compile(r"^[ \t]*(?:---|</pre>|```)[ \t]*$", re.MULTILINE)
 _FIELD = re.compile(r"[ \t]*([A-Za-z][\w-]*):[ \t]*(.*)")
 
 
@@ -20,21 +20,20 @@ class HeaderLine:
 
 
 def header_lines(text: str) -> dict[str, HeaderLine]:
-    r"""The fields of a header at the beginning of a text, by lower-case key; none where there is no header.
+    r"""The fields of the header of a text, by lower-case key; none where there is no header.
 
     >>> lines = header_lines("---\neip: 7\nauthor: Ann,\n  Ben\nstatus: Final\n---\n\n# Text\nnot: this\n")
     >>> list(lines), lines["author"].value
     (['eip', 'author', 'status'], 'Ann,\nBen')
     """
-    opening = _OPENING.match(text)
+    opening = _OPENING.search(text)
     found: dict[str, HeaderLine] = {}
     if opening is None:
         return found
     key, depth, at = "", 0, opening.end()
-    for line in text[at:].splitlines(keepends=True):
+    closing = _CLOSING.search(text, at)
+    for line in text[at : closing.start() if closing else None].splitlines(keepends=True):
         bare = line.rstrip()
-        if _CLOSING.fullmatch(bare):
-            break
         indent = len(bare) - len(bare.lstrip())
         field = _FIELD.fullmatch(bare)
         if field and (not key or indent <= depth):
@@ -45,6 +44,12 @@ def header_lines(text: str) -> dict[str, HeaderLine]:
             found[key] = HeaderLine(f"{before.value}\n{bare.strip()}".strip(), before.start, at + len(bare))
         at += len(line)
     return found
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text has a header with its end."""
+    opening = _OPENING.search(text)
+    return opening is not None and _CLOSING.search(text, opening.end()) is not None
 
 
 def _unquoted(value: str) -> str:
