@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -43,6 +44,9 @@ _BRIEF = 10
 _EXAMPLES = 3
 """Documents that a statement on many is cited by, and that stand for a series."""
 
+_TOKENS = 60
+"""Tokens of the budget that a document in a list may take."""
+
 _SEARCHED = 30
 """Passages that a question without a name is looked up in."""
 
@@ -69,18 +73,16 @@ def answer(library: Library, question: Question) -> Draft | None:
 def _subject(library: Library, question: Question) -> tuple[str, ...]:
     """What `it` stands for: the document that the question before named.
 
-    Where it named none, that of the best documents on it on which most of the others build.
+    Where it named none, the only one that search finds for it, or the one on which most of those build.
     """
     if question.context.documents or not question.before:
         return question.context.documents[:1]
-    found = {
-        hit.document.uri: hit.document for hit in library.search(question.before, _SEARCHED, question.filters)
-    }
-    numbers = [same_number(one) for document in found.values() for one in document.requires]
-    best = max(
-        found.values(), key=lambda document: numbers.count(same_number(document.number or "")), default=None
-    )
-    return (best.uri,) if best else ()
+    hits = library.search(question.before, _SEARCHED, question.filters)
+    found = {hit.document.uri: hit.document for hit in hits}
+    required = Counter(same_number(one) for document in found.values() for one in document.requires)
+    counts = {uri: required[same_number(one.number)] if one.number else 0 for uri, one in found.items()}
+    best = max(counts, key=lambda uri: counts[uri], default="")
+    return (best,) if best and (counts[best] or len(counts) == 1) else ()
 
 
 class _Writer:
@@ -124,7 +126,10 @@ class _Writer:
             return None if topic else self._refused(self._none(where))
         if query.want in ("newest", "oldest"):
             found = _by_age(found, query)
-        most = _BRIEF if query.want == "count" else MOST
+        else:
+            found = sorted(found, key=_designation)
+        room = max(_EXAMPLES, self._question.budget // _TOKENS)
+        most = min(room, _BRIEF if query.want == "count" else MOST)
         shown = [(record, self._evidence.header(record, _fields_of(query))) for record in found[:most]]
         total = sum(not record.series.isdisjoint(series_of(where)) for record in self._records.all)
         self._say(headline(query, where, [record.name for record in found], total), self._examples(shown))
@@ -299,6 +304,12 @@ def _by_age(found: Sequence[Record], query: CatalogueQuery) -> list[Record]:
 
 def _newest(records: Sequence[Record]) -> list[Record]:
     return sorted(records, key=lambda record: record.document.published_at or date.min, reverse=True)
+
+
+def _designation(record: Record) -> tuple[str, int, str]:
+    """What lists are ordered by: the series, then the number."""
+    series, _, number = (record.document.number or "").partition("-")
+    return series, int(number) if number.isdigit() else 0, record.name
 
 
 def _rest(count: int) -> str:

@@ -17,6 +17,7 @@ _SCOPE = re.compile(r"\s*(?:abstract\s+)?(?:interface|contract|library)\s+(\w+)"
 _DECLARED = re.compile(r"\s*(function|event|error|struct|enum|modifier)\s+(\w+)")
 _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|\[\[(?:[^\]|]*\|)?([^\]]*)\]\]|'''?|[`*]")
 _LONGEST_LEAD = 400
+_LONGEST_LABEL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,8 @@ def _nested(
         if len(group) > 1:
             head = group[0].start, group[0].end
             title = bare(text[slice(*head)])
-            if len(title) > _LONGEST_LEAD:
-                continue
-            yield from _nested(text, group[1:], (*path, title), head, title)
+            if len(title) <= _LONGEST_LABEL:
+                yield from _nested(text, group[1:], (*path, title), head, title)
 
 
 def _lead(before: _Line | None) -> tuple[int, int] | None:
