@@ -118,14 +118,14 @@ def _nested(
     """The list of the outermost items of a run, then those below each of them."""
     tops = [at for at, line in enumerate(run) if line.level <= run[0].level]
     groups = [run[a:b] for a, b in pairwise([*tops, len(run)])]
-    if len(groups) > 1 or (lead and label == bare(text[slice(*lead)])):
+    if len(groups) > 1 or (lead and label == bare(text[slice(*lead)]).rstrip(":")):
         yield Enumeration(
             "list", path, label, lead, tuple((group[0].start, group[-1].end) for group in groups)
         )
     for group in groups:
         if len(group) > 1:
             head = group[0].start, group[0].end
-            title = bare(text[slice(*head)])
+            title = bare(text[slice(*head)]).rstrip(":")
             if len(title) <= _LONGEST_LABEL:
                 yield from _nested(text, group[1:], (*path, title), head, title)
 
