@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from agent.answerers.catalogue_evidence import Evidence
+from agent.answerers.catalogue_citations import CitedLines
 from agent.answerers.catalogue_names import near
 from agent.answerers.catalogue_parser import may_ask, parse
 from agent.answerers.catalogue_query import CatalogueQuery, Condition, Field, Test, negated, tests
@@ -92,7 +92,7 @@ class _Writer:
         self._library = library
         self._question = question
         self._records = records
-        self._evidence = Evidence(library)
+        self._lines = CitedLines(library)
         self._sentences: list[Sentence] = []
         self._notes: list[str] = []
 
@@ -130,7 +130,7 @@ class _Writer:
             found = sorted(found, key=_designation)
         room = max(_EXAMPLES, self._question.budget // _TOKENS)
         most = min(room, _BRIEF if query.want == "count" else MOST)
-        shown = [(record, self._evidence.header(record, _fields_of(query))) for record in found[:most]]
+        shown = [(record, self._lines.header(record, _fields_of(query))) for record in found[:most]]
         total = sum(not record.series.isdisjoint(series_of(where)) for record in self._records.all)
         self._say(headline(query, where, [record.name for record in found], total), self._examples(shown))
         for record, numbers in shown:
@@ -174,23 +174,23 @@ class _Writer:
             return self._relation(record, field)
         values = record.values(field)
         if not values:
-            return nothing_stated(field), self._evidence.header(record, ())
+            return nothing_stated(field), self._lines.header(record, ())
         words = predicate(field, values, record.document)
         as_of = self._question.filters.as_of
         if field == "status" and as_of:
             day = record.document.retrieved_at.date()
             words += f" as retrieved on {day}; which it had on {as_of} is not known"
         if record.line(field) is not None:
-            return words, self._evidence.header(record, (field,))
+            return words, self._lines.header(record, (field,))
         if field == "license":
-            return words, self._evidence.license(record, values[0])
-        return words, self._evidence.beginning(record, values)
+            return words, self._lines.license(record, values[0])
+        return words, self._lines.beginning(record, values)
 
     def _relation(self, record: Record, field: Field) -> tuple[str, tuple[int, ...]]:
         """The documents that a document requires or replaces, or that do so with it; cited by who says it."""
         others = self._records.related(record, field)
         if not others:
-            return nothing_stated(field), self._evidence.header(record, ())
+            return nothing_stated(field), self._lines.header(record, ())
         there = [self._records.numbered(number)[:1] for number in others[:MOST]]
         names = [
             f"{found[0].name} ({found[0].document.title})" if found else number
@@ -198,10 +198,10 @@ class _Writer:
         ]
         numbers: tuple[int, ...] = ()
         if record.line(field) or (field == "replaced by" and record.line("reason")):
-            numbers = self._evidence.header(record, (field,))
+            numbers = self._lines.header(record, (field,))
         for one in [found[0] for found in there if found and field in _INVERSE]:
             if one.line(_INVERSE[field]):
-                numbers += self._evidence.header(one, (_INVERSE[field],))
+                numbers += self._lines.header(one, (_INVERSE[field],))
         names += [f"{len(others) - MOST} more"] if len(others) > MOST else []
         return predicate(field, names, record.document), numbers
 
@@ -245,7 +245,7 @@ class _Writer:
             for r in _newest(self._records.all)
             if (r.document.published_at or date.min) >= (since or date.min)
         ]
-        shown = [(record, self._evidence.header(record, ("created",))) for record in dated[:_BRIEF]]
+        shown = [(record, self._lines.header(record, ("created",))) for record in dated[:_BRIEF]]
         held = f"generation {self._library.generation}, the last of them on {max(retrieved, default=None)}"
         if since:
             read = sum(day >= since for day in retrieved)
@@ -269,7 +269,7 @@ class _Writer:
     def _draft(self) -> Draft:
         text = "\n".join(f"{s.text}{''.join(f' [{n}]' for n in s.citations)}" for s in self._sentences)
         draft = Draft(
-            text, tuple(self._sentences), tuple(self._evidence.citations), self._packing(), ANSWERED_BY
+            text, tuple(self._sentences), tuple(self._lines.citations), self._packing(), ANSWERED_BY
         )
         return replace(draft, notes=tuple(self._notes))
 

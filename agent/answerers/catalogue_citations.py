@@ -26,7 +26,7 @@ _LINES: dict[str, tuple[Field, ...]] = {
 }
 
 
-class Evidence:
+class CitedLines:
     """Collects citations. citations: those so far, numbered from 1."""
 
     def __init__(self, library: Library) -> None:
