@@ -109,10 +109,12 @@ class Session:
     ) -> AsyncGenerator[Event, None]:
         """What happens until the answer, which is stored.
 
-        fresh: ask anew what was answered before. Raises SettingsError for an empty question, BudgetError for
-        one that does not fit, and what the library raises. Where chat models fail, the library is quoted.
+        fresh: ask anew what was answered before. Raises SettingsError for an empty question and for a filter
+        that matches nothing, BudgetError for a question that does not fit, and what the library raises. Where
+        chat models fail, the library is quoted.
         """
         check(question)
+        self._library.check(filters or self.filters)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         seen = filters or self.filters
         asked = _Asked(

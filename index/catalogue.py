@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -11,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from index.errors import SettingsError
 from index.tables import document_from, document_key
 from index.values import Document, Filters
 from index.words import terms
@@ -28,6 +31,9 @@ STANDING = {
 """How settled a status is, for the statuses of EIPs, ERCs and BIPs; those not named here count 0."""
 
 Keys = npt.NDArray[np.int64]
+
+_NEAR = 3
+"""Values that are named where a filter matches none."""
 
 
 class Catalogue:
@@ -95,6 +101,25 @@ class Catalogue:
         """The keys of the documents that pass a filter, or None when the filter lets all pass."""
         return None if filters == Filters() else self.keys[self._passing(filters)]
 
+    def check(self, filters: Filters) -> None:
+        """Raises SettingsError for a value of a filter that no document has, with those that are near it."""
+        alone = [
+            *(("author", one, Filters(authors=(one,))) for one in filters.authors),
+            *(("status", one, Filters(statuses=(one,))) for one in filters.statuses),
+            *(("chain", one, Filters(chains=(one,))) for one in filters.chains),
+            *(("contract", one, Filters(contracts=(one,))) for one in filters.contracts),
+            *(("source", one, Filters(sources=(one,))) for one in filters.sources),
+        ]
+        for option, value, only in alone if self._rows.num_rows else ():
+            if not self._passing(only).any():
+                raise SettingsError(_unmatched(option, value, self._known(option)))
+
+    def _known(self, option: str) -> set[str]:
+        """The values that documents have of what an option filters by."""
+        columns = {"author": "authors", "contract": "contracts", "source": "path"}
+        held = self._rows[columns.get(option, option)].to_pylist()
+        return {one for value in held for one in ([value] if isinstance(value, str) else value or ())}
+
     @cached_property
     def _order(self) -> Keys:
         return np.argsort(self.keys)
@@ -143,6 +168,29 @@ class Catalogue:
     @staticmethod
     def _named(uri: str, path: str, patterns: tuple[str, ...]) -> bool:
         return any(fnmatchcase(name, pattern) for name in (uri, path) for pattern in patterns)
+
+
+def _unmatched(option: str, value: str, known: set[str]) -> str:
+    """What a person reads of a value that no document has."""
+    if near := _near(value.strip("*?").lower(), known):
+        said = f"near it: {', '.join(near)}"
+    elif known:
+        said = f"there are, of {len(known)}, {', '.join(sorted(known)[:_NEAR])}"
+    else:
+        said = f"no document has a {option}"
+    return f"--{option} {value!r} matches no document of the library; {said}"
+
+
+def _near(value: str, known: set[str]) -> list[str]:
+    """The known values that hold one, else those most like it, as a whole or by a word."""
+    if held := sorted((one for one in known if value and value in one.lower()), key=len):
+        return held[:_NEAR]
+    forms: dict[str, list[str]] = {}
+    for one in sorted(known, key=len):
+        for form in {one.lower(), *re.findall(r"[^\s/]+", one.lower())}:
+            forms.setdefault(form, []).append(one)
+    close = difflib.get_close_matches(value, forms, _NEAR, 0.7)
+    return list(dict.fromkeys(one for form in close for one in forms[form]))[:_NEAR]
 
 
 def _any_part(parts: tuple[str, ...], names: list[str]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -105,6 +105,10 @@ class Library:
         """All passages of a document in order; their texts, joined, are the document's text."""
         return self._served(lambda now: now.passages(uri))
 
+    def openings(self, uris: Collection[str]) -> dict[str, Passage]:
+        """The first passage of each of these documents, by uri: the header, where a document has one."""
+        return self._served(lambda now: now.openings(uris))
+
     def neighbours(self, passage: Passage, before: int = 1, after: int = 1) -> list[Passage]:
         """The passage with up to `before` and `after` passages of the same document around it, in order."""
         return self.passages(passage.uri)[max(passage.ordinal - before, 0) : passage.ordinal + after + 1]
@@ -127,6 +131,13 @@ class Library:
     def respelled(self, stem: str) -> str | None:
         """The commonest stem that is spelled nearly as this one, or with which it begins; None without."""
         return self._served(lambda now: now.words.respelled(stem))
+
+    def check(self, filters: Filters) -> None:
+        """Raises SettingsError where a value of a filter, such as an author, matches no document at all.
+
+        A library without documents lets all filters pass, as do filters that only together leave nothing.
+        """
+        self._served(lambda now: now.catalogue.check(filters))
 
     def sql(self, *, memory: str = "1GB", threads: int = 2) -> DuckDBPyConnection:
         """A locked, read-only DuckDB connection over the newest generation's tables; the caller closes it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -78,6 +79,13 @@ class Snapshot:
         """All passages of a document, in order."""
         positions = np.flatnonzero(self.shards.documents == tables.document_key(uri))
         return sorted(self.shards.at(positions), key=lambda passage: passage.ordinal)
+
+    def openings(self, uris: Collection[str]) -> dict[str, Passage]:
+        """As `Library.openings`."""
+        keys = np.fromiter((tables.document_key(uri) for uri in uris), np.int64)
+        first = np.asarray(self.shards.column("ordinal")) == 0
+        positions = np.flatnonzero(first & np.isin(self.shards.documents, keys))
+        return {passage.uri: passage for passage in self.shards.at(positions)}
 
     def search(self, question: str, vector: Vectors, k: int, filters: Filters, options: Options) -> list[Hit]:
         """As `Library.search`, for a question and its vector."""

@@ -112,6 +112,7 @@ def batch(
     for fault in faults:
         typer.echo(f"chaincite: {fault}", err=True)
     library = open_library(settings)
+    library.check(filters)
 
     async def answer(question: str) -> Answer:
         return await final(Session(library, settings).ask(question, filters=filters))

@@ -69,12 +69,15 @@ def search(
     if batch is not None:
         if question is not None:
             raise SettingsError("a question and --batch were both given; give one of them")
-        _search_batch(open_library(settings), batch, out, k or BATCH_RESULTS, filters)
+        library = open_library(settings)
+        library.check(filters)
+        _search_batch(library, batch, out, k or BATCH_RESULTS, filters)
         return
     if out is not None:
         raise SettingsError("--out was given without --batch, whose answers it is for")
     asked = asked_in_words(question, "search")
     library = open_library(settings)
+    library.check(filters)
     hits = library.search(asked, k or settings.results, filters)
     if as_json:
         results = [_hit_json(rank, hit) for rank, hit in enumerate(hits, 1)]
