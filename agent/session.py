@@ -96,6 +96,7 @@ class Session:
         self._answers = Answers(settings.library)
         self._memory = Memory(settings.library)
         self._models = Models.connect(settings, Ledger(settings.library), user=user)
+        self._last: Answer | None = None
         self.turns: tuple[Turn, ...] = self._memory.turns(thread) if thread else ()
 
     async def ask(
@@ -137,7 +138,7 @@ class Session:
 
     def clear(self) -> None:
         """Begins the conversation anew, and erases what is remembered of it."""
-        self.turns = ()
+        self.turns, self._last = (), None
         if self.thread:
             self._memory.forget(self.thread)
 
@@ -159,7 +160,9 @@ class Session:
     async def _answer(self, asked: _Asked, fresh: bool) -> Answer:
         models = self._models and self._models.question(_question_id(asked.at), self.thread or "")
         read_as = await self._reworded(asked, models)
-        question = understand(asked.question, read_as, self.turns, asked.filters, asked.budget, asked.at)
+        question = understand(
+            asked.question, read_as, self.turns, asked.filters, asked.budget, asked.at, self._cited()
+        )
         if read_as != asked.question:
             asked.tell(Step("read", f"read as: {read_as}"))
         elif question.before:
@@ -176,11 +179,23 @@ class Session:
             self._answers.save(answer)
         if self._keep and whole:
             self._memory.keep(key, answer.id)
+        self._last = answer
         turn = Turn(asked.question, read_as, answer.id, answer.text)
         self.turns += (turn,)
         if self.thread:
             self._memory.add(self.thread, turn)
         return answer
+
+    def _cited(self) -> tuple[str, ...]:
+        """Designations of the documents that the last answer was cited from."""
+        last = self._last
+        if last is None and self.turns:
+            try:
+                last = self._answers.load(self.turns[-1].answer_id)
+            except LibraryError:
+                return ()
+        found = (citation.source.designation for citation in last.citations) if last else ()
+        return tuple(dict.fromkeys(one for one in found if one))
 
     async def _reworded(self, asked: _Asked, models: Models | None) -> str:
         """The question as a chat model puts it without the conversation; as it is where none does."""

@@ -40,6 +40,9 @@ _DEFINITION = re.compile(
     r"^\W*(?:what(?:'s|’s| is| are| was| were)|who or what is|wh?at exactly (?:is|are)|"
     r"(?:explain|define|describe|tell me about|tell us about|summari[sz]e|introduce)|meaning of"
     r"|definition of)\b"
+    r"|^\W*(?:was (?:ist|sind)|qu['’]est[- ]ce (?:que|qu)|c['’]est quoi"
+    r"|qu[ée] (?:es|son)|o que (?:é|são)|cos['’]è|che cos"
+    r"|что такое|什么是|什麼是)|(?:是什么|是什麼|とは(?:何ですか)?)\W*$"
     r"|^\W*what (?:does|do) .{1,60}\b(?:do|mean|stand for|propose|define|specify|introduce"
     r"|standardi[sz]e)\W*$",
     re.IGNORECASE,
@@ -208,11 +211,18 @@ def _name_free(text: str) -> str:
 
 
 def understand(
-    text: str, read_as: str, turns: Sequence[Turn], filters: Filters, budget: int, asked_at: datetime
+    text: str,
+    read_as: str,
+    turns: Sequence[Turn],
+    filters: Filters,
+    budget: int,
+    asked_at: datetime,
+    cited: Sequence[str] = (),
 ) -> Question:
     """The question with what it names and wants, and what it takes from the conversation.
 
     read_as: as a chat model put it without the conversation; the same as `text` where none did.
+    cited: designations of the documents that the answer before was cited from.
     """
     own = entities(read_as)
     question = Question(
@@ -224,4 +234,6 @@ def understand(
         return question
     before = turns[-1].resolved
     context = entities(" ".join(names(before)))
-    return replace(question, before=before, context=context if not own.documents else Entities())
+    if not context.documents:
+        context = replace(context, documents=tuple(cited[:1]))
+    return replace(question, before=before, context=context)

@@ -61,7 +61,6 @@ class _Numbered(Protocol):
     def generation(self) -> int: ...
 
 
-
 @dataclass(frozen=True, slots=True)
 class Computed:
     """An answer from the tables. rest: the clauses of its question that ask for no rows."""
@@ -249,7 +248,10 @@ def _statements(
         return Result(query, generation, columns, rows, reply["more"], filters)
 
     try:
-        chains = [chain for (chain,) in connection.execute("SELECT DISTINCT chain FROM blocks ORDER BY 1").fetchall()]
+        chains = [
+            chain
+            for (chain,) in connection.execute("SELECT DISTINCT chain FROM blocks ORDER BY 1").fetchall()
+        ]
         known = _known(connection, chains)
         anchored = known is not None and _anchored(connection, question, known)
         if known is None or (not anchored and GENERAL.search(question)):
@@ -257,7 +259,9 @@ def _statements(
         try:
             reading = read(question, known, lambda one: _kind_of(connection, one))
         except Declined as fault:
-            return _Refused(str(fault)) if anchored or _about_rows(tokens(question, known), question) else None
+            return (
+                _Refused(str(fault)) if anchored or _about_rows(tokens(question, known), question) else None
+            )
         if reading is None or not (anchored or _complete(reading, question, known)):
             return None
         if len(chains) > 1:
@@ -312,13 +316,21 @@ def _complete(reading: Reading, question: str, known: Known) -> bool:
 
 def _anchored(connection: DuckDBPyConnection, question: str, known: Known) -> bool:
     """Whether a question names blocks, or hashes or addresses that stand in the tables."""
-    numbers = [n for one in tokens(question, known) if one.kinds.get("scope") == "" for span in one.blocks for n in span]
+    numbers = [
+        n
+        for one in tokens(question, known)
+        if one.kinds.get("scope") == ""
+        for span in one.blocks
+        for n in span
+    ]
     if any(known.first <= n <= known.last or n >= known.first // 10 for n in numbers):
         return True
     hashes = re.findall(r"\b0x[0-9a-f]{64}\b", question.lower())
-    return any(_kind_of(connection, one) for one in hashes) or bool(
-        hashes and NAMED_HASH.search(question)
-    ) or _stands(connection, question)
+    return (
+        any(_kind_of(connection, one) for one in hashes)
+        or bool(hashes and NAMED_HASH.search(question))
+        or _stands(connection, question)
+    )
 
 
 def _known(connection: DuckDBPyConnection, chains: list[str]) -> Known | None:
@@ -343,7 +355,9 @@ def _known(connection: DuckDBPyConnection, chains: list[str]) -> Known | None:
         last=span[1],
         symbols={symbol: tuple(some) for symbol, some in symbols.items()},
         decimals=decimals,
-        tokens=_column(connection, "SELECT DISTINCT address FROM events WHERE event IN ('Transfer', 'Approval')"),
+        tokens=_column(
+            connection, "SELECT DISTINCT address FROM events WHERE event IN ('Transfer', 'Approval')"
+        ),
         events=_column(connection, "SELECT DISTINCT event FROM events WHERE event IS NOT NULL"),
         arguments=_column(
             connection, "SELECT DISTINCT unnest(json_keys(args)) FROM events WHERE args IS NOT NULL"

@@ -28,6 +28,9 @@ _HEAD = (
 _TYPES = tuple(
     (re.compile(_HEAD % noun), re.compile(form))
     for noun, form in (
+        ("address", r"0x[0-9a-fA-F]{40}\b|\b(?:bc1|tb1)[0-9a-z]{20,}"),
+        ("selector|interface ?id|interface identifier|magic value", r"0x[0-9a-fA-F]{8}\b"),
+        ("opcode|opcode number|byte", r"\b0x[0-9a-fA-F]{1,2}\b"),
         ("hash|txid|digest", r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])"),
         ("timestamp", r"(?<![\w.])\d{9,13}(?!\w)"),
         ("date|day|month|year", r"\b(1[89]|2\d)\d\d\b|(?<![\w.])\d{9,13}(?!\w)"),

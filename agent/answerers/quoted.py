@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -74,7 +75,7 @@ class Quoted:
         """
         asked = question.read_as
         plan = Budget.plan(asked, min(question.budget, ENOUGH + count_tokens(asked) * 5 // 4))
-        named = self._library.named(question.entities.documents)
+        named = self._library.named(question.entities.documents or question.context.documents)
         subject, notes = self._subject(question)
         hits = self._hits(question, subject, named)
         if question.entities.documents and not named and question.wants == "definition":
@@ -146,16 +147,22 @@ class Quoted:
 
     def _defining(self, subject: str, hits: Sequence[Hit]) -> list[Document]:
         """The document whose title is the thing that is to be defined, the most settled one of several."""
-        wanted = set(self._library.stems(subject))
-        if not wanted:
-            return []
+        wanted = {word: set(self._library.stems(word)) for word in subject.split()}
         documents = {hit.document.uri: hit.document for hit in hits}
-        shares = {
-            uri: len(wanted & set(self._library.stems(f"{d.number or ''} {d.title}"))) / len(wanted)
-            for uri, d in documents.items()
-        }
-        best = max(shares, key=lambda uri: (shares[uri], _settled(documents[uri])), default="")
+        shares = {uri: self._share(wanted, document.title) for uri, document in documents.items()}
+
+        def rank(uri: str) -> tuple[float, float, int]:
+            return shares[uri], _settled(documents[uri]), -len(documents[uri].title)
+
+        best = max(shares, key=rank, default="")
         return [documents[best]] if best and shares[best] >= _ABOUT else []
+
+    def _share(self, wanted: Mapping[str, set[str]], title: str) -> float:
+        """The share of words that a title holds, or spells out where they are acronyms."""
+        stems = set(self._library.stems(title))
+        initials = "".join(word[0] for word in re.findall(r"[^\W_]+", title)).lower()
+        held = [not stems.isdisjoint(some) or (len(w) > 2 and w in initials) for w, some in wanted.items()]
+        return sum(held) / len(held) if held else 0.0
 
 
 def _settled(document: Document) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.answerers import chain
+from agent.answerers import catalogue, chain, listing
 from agent.answerers.quoted import Quoted
 from agent.answers.packing import PackingReport
 from agent.answers.question import Question, Route
@@ -39,6 +39,13 @@ _NAMES = {
 }
 
 
+_TAKERS: tuple[tuple[Route, Callable[[Library, Question], Draft | None], str], ...] = (
+    ("catalogue", catalogue.answer, "it asks for metadata of documents"),
+    ("chain", chain.drafted, "it asks for rows of the tables of a chain"),
+    ("quoted", listing.answer, "it asks for a list that stands in one document"),
+)
+
+
 class Answerers:
     """Those who answer from one library without a chat model."""
 
@@ -53,12 +60,8 @@ class Answerers:
         """
         if line := self._line(question):
             return replace(question, route="none", why=f"it is {question.wants}"), line
-        takers: tuple[tuple[Route, Callable[[Question], Draft | None], str], ...] = (
-            ("catalogue", self._catalogue, "it asks for metadata of documents"),
-            ("chain", self._chain, "it asks for rows of the tables of a chain"),
-        )
-        for route, taker, why in takers:
-            if (draft := taker(question)) is not None:
+        for route, taker, why in _TAKERS:
+            if (draft := taker(self._library, question)) is not None:
                 return replace(question, route=route, why=why), draft
         return None
 
@@ -69,12 +72,6 @@ class Answerers:
             return found
         quoted = replace(question, route="quoted", why="the sources' own sentences answer it")
         return quoted, self._quoted.answer(quoted)
-
-    def _catalogue(self, question: Question) -> Draft | None:
-        return None
-
-    def _chain(self, question: Question) -> Draft | None:
-        return chain.drafted(self._library, question)
 
     def _line(self, question: Question) -> Draft | None:
         """The one honest line for what no library answers."""

@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.answerers.question_terms import QuestionTerms
+from agent.answers.cite import passage_at
 from agent.answers.packing import Section
 from agent.text.corpus import Corpus
 from agent.text.sentences import Sentence, Unit, split
 from index.catalogue import STANDING
 from index.reader import InContext
-from index.values import Kind
+from index.values import Document, Kind, Passage
 
 MOST_SENTENCES = 3
 """Sentences of an answer, unless it is asked for more."""
@@ -52,9 +53,10 @@ _WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _SUBJECT, _POOR = 1.0, 0.5, 2.0
 """Weights of a sentence's words, its headings', its cosine, section, sort and form, of its place being
 named in the question, and of a fragment."""
 
-_PLAIN, _BY_NAME, _OPENS, _SETTLED = 0.5, 2.5, 1.0, 0.3
+_PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 0.5, 2.5, 1.5, 0.3, 1.0, 0.4
 """Weights beside the reader's score, all in standard deviations: of the score without the reader, of a
-document that the question names or defines, of the opening of its abstract, and of its status."""
+document that the question names or defines, of the opening of its abstract, of its status, of the form of the
+answer, and of the sort of thing that is asked for."""
 
 _BEHIND = 2.0
 """A further sentence is taken when it scores at most so much less than the best."""
@@ -158,6 +160,7 @@ class Extraction:
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     section: Section
+    passage: Passage
     sentence: Sentence
     words: frozenset[str]
     around: frozenset[str]
@@ -176,7 +179,7 @@ class _Candidate:
     @property
     def in_context(self) -> str:
         """What is embedded: the heading and the lead, then the text."""
-        above = [*self.section.passages[0].heading[-1:], self.sentence.lead[-_LEAD:], self.text]
+        above = [*self.passage.heading[-1:], self.sentence.lead[-_LEAD:], self.text]
         return "\n".join(line for line in above if line)
 
     @property
@@ -184,13 +187,17 @@ class _Candidate:
         """What the reader reads: whose text it is, under which heading, and what stands around it."""
         text, sentence = self.section.text, self.sentence
         before = sentence.lead or text[max(0, sentence.start - _NEAR) : sentence.start]
-        return InContext(about(self.section), before, self.text, text[sentence.end : sentence.end + _NEAR])
+        return InContext(
+            about(self.section.document, self.passage),
+            before,
+            self.text,
+            text[sentence.end : sentence.end + _NEAR],
+        )
 
 
-def about(section: Section) -> str:
-    """Whose text a section is, in a line: designation, status, title and heading."""
-    document, heading = section.document, section.passages[0].heading
-    path = " › ".join([name for name in heading if name != document.title][-2:])
+def about(document: Document, passage: Passage) -> str:
+    """Whose text a passage is, in a line: designation, status, title and heading."""
+    path = " › ".join([name for name in passage.heading if name != document.title][-2:])
     status = f"({document.status})" if document.status else ""
     name = " ".join(part for part in (document.number or "", status, document.title) if part)
     return f"{name} § {path}" if path else name
@@ -238,7 +245,7 @@ def select(
     ]
     candidates, plain, rows = [candidates[i] for i in order], plain[order], rows[1:][order]
     read = reader.scores(wish.question, [c.as_read for c in candidates])
-    scores = _scaled(read) + _PLAIN * _scaled(plain) + [_prior(c, wish) for c in candidates]
+    scores = _scaled(read) + _PLAIN * _scaled(plain) + [_prior(c, wish, asked) for c in candidates]
     chosen = _choose(candidates, scores.tolist(), rows, asked, fits, wish)
     quoted = [candidates[at] for at in chosen]
     closest = float(np.sort(meaning)[-_CLOSEST:].mean())
@@ -251,11 +258,12 @@ def _scaled(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray((scores - scores.mean()) / (scores.std() + 1e-6), np.float32)
 
 
-def _prior(candidate: _Candidate, wish: Wish) -> float:
+def _prior(candidate: _Candidate, wish: Wish, asked: QuestionTerms) -> float:
     """What speaks for a sentence before it is read: its document, its place there, and its status."""
     settled = STANDING.get((candidate.section.document.status or "").lower(), 0.0)
     named = candidate.section.document.uri in wish.named
-    return _BY_NAME * named + _OPENS * (wish.defines and candidate.opens) + _SETTLED * settled
+    looks = _LOOKS * (bool(asked.forms) and asked.formed(candidate.text)) + _HOLDS * _sort(candidate, asked)
+    return _BY_NAME * named + _OPENS * candidate.opens + _SETTLED * settled + looks
 
 
 def _candidates(
@@ -263,21 +271,30 @@ def _candidates(
 ) -> list[_Candidate]:
     found = []
     for section in sections:
-        heading = section.passages[0].heading
-        if section.document.kind is not Kind.CODE and heading and _ASIDE.fullmatch(heading[-1].strip()):
-            continue
-        around = frozenset(corpus.stems(section.passages[0].context))
         named = asked.of(section, corpus)
-        opening = section.document.uri in wish.named and bool(heading and _OPENING.search(heading[-1]))
+        defined = wish.defines and section.document.uri in wish.named
         text = section.text
-        for at, sentence in enumerate(_runs(text, split(text))):
+        at = 0
+        heading: tuple[str, ...] = ()
+        for sentence in _runs(text, split(text)):
+            passage, _ = passage_at(section, sentence.start)
+            at = at + 1 if passage.heading == heading else 0
+            heading = passage.heading
             body = text[sentence.start : sentence.end]
-            if not _quotable(body, sentence):
+            if not _quotable(body, sentence) or _aside(section, passage):
                 continue
-            lead = frozenset(corpus.stems(sentence.lead))
+            around = frozenset(corpus.stems(f"{passage.context}\n{sentence.lead}"))
+            opens = defined and at < 2 and bool(heading and _OPENING.search(heading[-1]))
             words = frozenset(corpus.stems(body))
-            found.append(_Candidate(section, sentence, words, around | lead, named, opening and at < 2))
+            found.append(_Candidate(section, passage, sentence, words, around, named, opens))
     return found
+
+
+def _aside(section: Section, passage: Passage) -> bool:
+    """Whether a passage stands under a heading such as `Copyright`."""
+    return section.document.kind is not Kind.CODE and bool(
+        passage.heading and _ASIDE.fullmatch(passage.heading[-1].strip())
+    )
 
 
 def _quotable(body: str, sentence: Sentence) -> bool:
@@ -306,7 +323,9 @@ def _runs(text: str, sentences: Sequence[Sentence]) -> Iterator[Sentence]:
 
 def _joins(text: str, held: Sentence, after: Sentence) -> bool:
     together = held.lead == after.lead or after.lead == text[held.start : held.start + len(after.lead)]
-    return held.unit in ("item", "row", "code") and together and after.end - held.start <= _RUN
+    apart = re.search(r"\n\s*(?:\n\s*\n|=|#|\|-|<)", text[held.end : after.start])
+    runs = held.unit in ("item", "row", "code") and after.end - held.start <= _RUN
+    return runs and together and apart is None
 
 
 def _lexical(candidate: _Candidate, asked: QuestionTerms, best: float) -> float:

@@ -37,7 +37,7 @@ from agent.answers.packing import PackingReport, Section
 from agent.grounding.entailment import judge_of
 from agent.grounding.pipeline import Fault, Grounder, Grounding
 from agent.memory.conversations import Turn
-from agent.memory.followup import leans, names
+from agent.memory.followup import names, needs_context
 from agent.models import Models
 from agent.requests.context import Evidence, Request, Terms, compose, fitted
 from agent.text.normalize import is_foreign
@@ -97,7 +97,7 @@ async def reworded(
 
     A question that can be understood alone, by its words, comes back as it is, and no model is asked.
     """
-    if not leans(question) and not is_foreign(question):
+    if not needs_context(question) and not is_foreign(question):
         return question
     terms = Terms.of(models, settings, budget)
     prompt = load_all(settings.prompts)

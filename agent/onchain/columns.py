@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["number", "wei", "gwei", "gas", "bytes", "percent", "token", "category", "address", "text", "time"]
+Kind = Literal[
+    "number", "wei", "gwei", "gas", "bytes", "percent", "token", "category", "address", "text", "time"
+]
 """What a column holds. wei, gwei: wei that is told in ETH or in gwei; token: raw units of a row's token."""
 
 SubjectName = Literal["transactions", "logs", "transfers", "blocks"]

@@ -70,9 +70,18 @@ _ORDER = (
     r"\b(?:the|in|of)\s+(?:the\s+)?(?P<word>first|second|earlier|later|last|latest|other|previous|newer|older)\s+block\b"
     r"|\bthan\s+(?:in\s+)?(?:the\s+)?(?P<bare>first|second|earlier|later|last|latest|other|previous)(?:\s+one)?\s*\??$"
 )
-_LIBRARY = r"\b(?:in|of|from)\s+(?:the|this|my|our)\s+(?:whole\s+)?(?:library|data|dataset|data set|tables|files)\b"
+_LIBRARY = (
+    r"\b(?:in|of|from)\s+(?:the|this|my|our)\s+(?:whole\s+)?(?:library|data|dataset|data set|tables|files)\b"
+)
 _SCALE = {"k": 3, "m": 6, "thousand": 3, "million": 6, "billion": 9}
-_UNITS = {"eth": "ether", "ether": "ether", "gwei": "gwei", "wei": "wei", "percent": "percent", "%": "percent"}
+_UNITS = {
+    "eth": "ether",
+    "ether": "ether",
+    "gwei": "gwei",
+    "wei": "wei",
+    "percent": "percent",
+    "%": "percent",
+}
 _CONTRACTIONS = (
     (re.compile(r"n['’]t\b"), " not"),
     (re.compile(r"['’]s\b"), " "),
@@ -106,7 +115,9 @@ def _scopes(text: str, known: Known) -> Iterator[tuple[int, int, Token]]:
             yield one.start(), one.end(), _scope(one[0], numbers, len(numbers) > 1)
     both = [known.first, known.last] if known.last > known.first else [known.first]
     for one in re.finditer(_SEVERAL, text, re.IGNORECASE):
-        union = not one["apart"] or one["after"] or not one["word"].lower().startswith(("both", "either", "each"))
+        union = (
+            not one["apart"] or one["after"] or not one["word"].lower().startswith(("both", "either", "each"))
+        )
         if one["word"].lower().startswith("all") or len(both) == known.last - known.first + 1:
             yield one.start(), one.end(), _scope(one[0], both, True, "union" if union else "both")
     for one in re.finditer(_ORDER, text, re.IGNORECASE):
@@ -115,7 +126,11 @@ def _scopes(text: str, known: Known) -> Iterator[tuple[int, int, Token]]:
             known.last - known.first + 1
         ):
             first = word in ("first", "earlier", "older", "previous")
-            yield one.start(), one.end(), _scope(one[0], [known.first if first else known.last], False, "order")
+            yield (
+                one.start(),
+                one.end(),
+                _scope(one[0], [known.first if first else known.last], False, "order"),
+            )
     for one in re.finditer(_LIBRARY, text, re.IGNORECASE):
         yield one.start(), one.end(), _scope(one[0], both, True, "union")
 
@@ -147,7 +162,9 @@ def _longest(pieces: list[str], at: int, known: Known) -> tuple[int, Token]:
     spread = [one for one in _spread(pieces, at)]
     for length in range(len(spread), 0, -1):
         words, taken = spread[length - 1]
-        kinds = dict(_phrase(words)) | _event(words, known) | _known_name(words, pieces[at : at + taken], known)
+        kinds = (
+            dict(_phrase(words)) | _event(words, known) | _known_name(words, pieces[at : at + taken], known)
+        )
         if kinds:
             return taken, _token(" ".join(pieces[at : at + taken]), kinds)
     if close := _closest(piece.lower()):
@@ -194,7 +211,9 @@ def _named(piece: str, known: Known) -> Token | None:
     if number := re.fullmatch(rf"({_NUMBER}(?:\.\d+)?(?:e\d+)?)([kKmM]?)", piece):
         value = Decimal(re.sub("[,_]", "", number[1])).scaleb(_SCALE.get(number[2].lower(), 0))
         return Token(piece, {"number": piece}, value)
-    symbols = {one.lower(): one for one in known.symbols if re.search("usd|eth|btc|dai|pepe|shib", one.lower())}
+    symbols = {
+        one.lower(): one for one in known.symbols if re.search("usd|eth|btc|dai|pepe|shib", one.lower())
+    }
     symbol = piece if piece in known.symbols else symbols.get(low)
     return Token(piece, {"token_value": symbol}) if symbol else None
 
@@ -240,7 +259,11 @@ def _united(found: list[Token]) -> Iterator[Token]:
     at = 0
     while at < len(found):
         token, taken = found[at], 1
-        if token.number is not None and at + taken < len(found) and (scale := _SCALE.get(found[at + taken].text.lower())):
+        if (
+            token.number is not None
+            and at + taken < len(found)
+            and (scale := _SCALE.get(found[at + taken].text.lower()))
+        ):
             token = Token(f"{token.text} {found[at + taken].text}", token.kinds, token.number.scaleb(scale))
             taken += 1
         if token.number is not None and at + taken < len(found):
@@ -255,7 +278,9 @@ def _united(found: list[Token]) -> Iterator[Token]:
 
 @cache
 def _vocabulary() -> frozenset[str]:
-    return frozenset(word for words in lexicon.entries() for word in words if len(word) >= 5 and word.isalpha())
+    return frozenset(
+        word for words in lexicon.entries() for word in words if len(word) >= 5 and word.isalpha()
+    )
 
 
 def _closest(word: str) -> str | None:

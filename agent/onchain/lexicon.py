@@ -308,9 +308,83 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 FUNCTION = frozenset(
-    "the a an of in on at is are was were be been being do does did there that this for as than then i me we us"
-    " you please all any some during inside within on chain ethereum mainnet exact actually respectively whose"
-    " ? , . : ; ! ( ) \" ' / - – — # among amongst single ones via our my library here stored figure figures data both own s".split()
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "in",
+        "on",
+        "at",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "do",
+        "does",
+        "did",
+        "there",
+        "that",
+        "this",
+        "for",
+        "as",
+        "than",
+        "then",
+        "i",
+        "me",
+        "we",
+        "us",
+        "you",
+        "please",
+        "all",
+        "any",
+        "some",
+        "during",
+        "inside",
+        "within",
+        "on",
+        "chain",
+        "ethereum",
+        "mainnet",
+        "exact",
+        "actually",
+        "respectively",
+        "whose",
+        "?",
+        ",",
+        ".",
+        ":",
+        ";",
+        "!",
+        "(",
+        ")",
+        '"',
+        "'",
+        "/",
+        "-",
+        "–",
+        "—",
+        "#",
+        "among",
+        "amongst",
+        "single",
+        "ones",
+        "via",
+        "our",
+        "my",
+        "library",
+        "here",
+        "stored",
+        "figure",
+        "figures",
+        "data",
+        "both",
+        "own",
+        "s",
+    ]
 )
 """Words that cannot change what is true of a row, wherever they stand."""
 
@@ -396,5 +470,7 @@ def _forms(phrase: str, kind: str) -> list[tuple[str, ...]]:
         return [words]
     if words[-1].endswith("s"):
         return [words, (*words[:-1], f"{words[-1]}es")]
-    plural = f"{words[-1][:-1]}ies" if words[-1].endswith("y") and words[-1][-2] not in "aeo" else f"{words[-1]}s"
+    plural = (
+        f"{words[-1][:-1]}ies" if words[-1].endswith("y") and words[-1][-2] not in "aeo" else f"{words[-1]}s"
+    )
     return [words, (*words[:-1], plural)]

@@ -29,24 +29,73 @@ _FITTING: dict[str, tuple[SubjectName, ...]] = {
 _ONE = ("transaction", "tx", "txn", "transfer", "log", "event")
 
 _OF_TRANSACTIONS = frozenset(
-    "hash transaction block sender receiver index transaction_index value ether gas_used gas_limit gas_price fee tip"
-    " selector status contract created address amount logs".split()
+    [
+        "hash",
+        "transaction",
+        "block",
+        "sender",
+        "receiver",
+        "index",
+        "transaction_index",
+        "value",
+        "ether",
+        "gas_used",
+        "gas_limit",
+        "gas_price",
+        "fee",
+        "tip",
+        "selector",
+        "status",
+        "contract",
+        "created",
+        "address",
+        "amount",
+        "logs",
+    ]
 )
-_OF_LOGS = frozenset("hash transaction block index log_index contract event standard amount value".split())
+_OF_LOGS = frozenset(
+    ["hash", "transaction", "block", "index", "log_index", "contract", "event", "standard", "amount", "value"]
+)
 TOLD: Mapping[SubjectName, frozenset[str]] = {
     "transactions": _OF_TRANSACTIONS,
     "logs": _OF_LOGS | {"owner", "spender", "sender", "receiver", "address", "token"},
-    "transfers": _OF_LOGS - {"event", "standard"} | {"sender", "receiver", "address", "token", "token_id", "ether"},
+    "transfers": _OF_LOGS - {"event", "standard"}
+    | {"sender", "receiver", "address", "token", "token_id", "ether"},
     "blocks": frozenset(
-        "hash block_hash block time gas_used gas_limit base_fee burnt tip miner size parent_hash fullness transaction_count"
-        .split()
+        [
+            "hash",
+            "block_hash",
+            "block",
+            "time",
+            "gas_used",
+            "gas_limit",
+            "base_fee",
+            "burnt",
+            "tip",
+            "miner",
+            "size",
+            "parent_hash",
+            "fullness",
+            "transaction_count",
+        ]
     ),
 }
 """What is told of every row, so that it need not be asked for apart."""
 
 _SUMMED = ("total", "sum", "combined", "cumulative", "aggregate", "total amount", "total value", "total of")
 
-_IN_ETHER = ("amount", "fee", "tip", "burnt", "value", "gas_price", "base_fee", "tip_per_gas", "max_fee", "max_tip")
+_IN_ETHER = (
+    "amount",
+    "fee",
+    "tip",
+    "burnt",
+    "value",
+    "gas_price",
+    "base_fee",
+    "tip_per_gas",
+    "max_fee",
+    "max_tip",
+)
 
 _CONCEPT_OF = {"full": "fullness", "big": "size", "when": "time"}
 
@@ -73,7 +122,9 @@ def measure(
 
     Raises Declined where a word is left over, or the words measure nothing.
     """
-    return _Measure([one for one in items if isinstance(one, Token)], subject, before, after, blocks, word, known).made()
+    return _Measure(
+        [one for one in items if isinstance(one, Token)], subject, before, after, blocks, word, known
+    ).made()
 
 
 class _Measure:
@@ -91,7 +142,9 @@ class _Measure:
         self.before, self.after = before, after
         self.where = both(before, after)
         self.superlative = ""
-        self.singular = any(o.kinds.get("subject") == subject and o.text.lower().split()[-1] in _ONE for o in left)
+        self.singular = any(
+            o.kinds.get("subject") == subject and o.text.lower().split()[-1] in _ONE for o in left
+        )
         self.fields: dict[str, Anything] = {"subject": subject, "blocks": blocks}
 
     def made(self) -> Measured:
@@ -103,7 +156,15 @@ class _Measure:
         self._status()
         special = self._net() or self._swap()
         if special is None:
-            for step in (self._frequent, self._share, self._difference, self._ranked, self._grouped, self._overlap, self._figure):
+            for step in (
+                self._frequent,
+                self._share,
+                self._difference,
+                self._ranked,
+                self._grouped,
+                self._overlap,
+                self._figure,
+            ):
                 if step():
                     break
             else:
@@ -137,7 +198,9 @@ class _Measure:
     def _counted_ether(self) -> None:
         """`ETH transfers` are put in order as transactions; how many there are is not settled by these words."""
         if self.take("eth_transfers") is not None and not self.has("superlative") and self.where == both():
-            raise Declined('"ETH transfers" can mean all transactions that send ETH, or those without call data')
+            raise Declined(
+                '"ETH transfers" can mean all transactions that send ETH, or those without call data'
+            )
 
     def _units(self) -> None:
         """ETH beside another amount is its unit: `how much ETH was burnt`."""
@@ -164,7 +227,9 @@ class _Measure:
 
     def _status(self) -> None:
         """Of one transaction that is named, whether it failed is asked, not required."""
-        named = [o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == "transaction_hash"]
+        named = [
+            o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == "transaction_hash"
+        ]
         asked = [o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == "status"]
         if self.subject == "transactions" and named and asked and not self.has("quantity"):
             self.where = both(*(o for o in conjuncts(self.where) if o not in asked))
@@ -176,7 +241,10 @@ class _Measure:
         for at in range(len(self.left) - 2, -1, -1):
             one, after = self.left[at], self.left[at + 1]
             own = after.kinds.get("subject") == self.subject
-            if ("by" in one.kinds or "from" in one.kinds) and (own or (ordered and "by" in one.kinds and ("column" in after.kinds or "quantity" in after.kinds))):
+            if ("by" in one.kinds or "from" in one.kinds) and (
+                own
+                or (ordered and "by" in one.kinds and ("column" in after.kinds or "quantity" in after.kinds))
+            ):
                 del self.left[at]
 
     def concept(self, *, roles: bool = True, numbers: bool = True) -> str | None:
@@ -222,7 +290,14 @@ class _Measure:
         return None
 
     def _address(self) -> str | None:
-        at = next((at for at, o in enumerate(self.left) if o.kinds.get("column") == "address" or o.kinds.get("which") == "who"), None)
+        at = next(
+            (
+                at
+                for at, o in enumerate(self.left)
+                if o.kinds.get("column") == "address" or o.kinds.get("which") == "who"
+            ),
+            None,
+        )
         if at is None:
             return None
         verbs = [o for o in self.left[at:] if "verb" in o.kinds]
@@ -259,7 +334,14 @@ class _Measure:
         if self.subject == "transactions":
             return None
         self.take("net")
-        while self.take("net") or self.take("quantity") or self.take("difference", "difference") or self.take("which", "which") or self.take("verb") or self.take("column", "amount", "value", "token", "address"):
+        while (
+            self.take("net")
+            or self.take("quantity")
+            or self.take("difference", "difference")
+            or self.take("which", "which")
+            or self.take("verb")
+            or self.take("column", "amount", "value", "token", "address")
+        ):
             pass
         self.take("and"), self.take("subject", "transfers")
         self._loosen(party)
@@ -271,12 +353,18 @@ class _Measure:
         self.fields["measure"] = "rows"
 
     def _swap(self) -> Measured | None:
-        hashes = [o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == "transaction_hash"]
-        if not hashes or not self.has("swap") and not self.has("events_value", "Swap"):
+        hashes = [
+            o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == "transaction_hash"
+        ]
+        if not hashes or (not self.has("swap") and not self.has("events_value", "Swap")):
             return None
         if self.subject != "transactions":
             raise Declined("a swap is read from a transaction")
-        self.left = [o for o in self.left if not is_a(o, "swap", "which", "quantity", "verb", "column", "subject", "and", "token_value")]
+        self.left = [
+            o
+            for o in self.left
+            if not is_a(o, "swap", "which", "quantity", "verb", "column", "subject", "and", "token_value")
+        ]
         self.fields["measure"] = "rows"
         return Measured(self._query(), swap=True)
 
@@ -296,7 +384,11 @@ class _Measure:
         self.fields["column"] = self.concept(roles=False) if self._measures_amount() else None
         if self.after != both():
             self.fields["base"] = self.before
-        tokens = [o for o in conjuncts(self.where) if isinstance(o, Compare) and o.column == TOKEN_COLUMN.get(self.subject)]
+        tokens = [
+            o
+            for o in conjuncts(self.where)
+            if isinstance(o, Compare) and o.column == TOKEN_COLUMN.get(self.subject)
+        ]
         if self.fields["column"] == "value" and self.subject == "transfers":
             self.fields["base"] = both(self.fields.get("base", both()), *tokens)
         if self.where == self.fields.get("base", both()):
@@ -355,7 +447,11 @@ class _Measure:
             self.fields |= {"measure": "distinct", "column": column}
             return
         column = self.concept(roles=False)
-        if self.subject == "blocks" and column is None and (noun := self.take("subject", "transactions", "logs", "transfers")):
+        if (
+            self.subject == "blocks"
+            and column is None
+            and (noun := self.take("subject", "transactions", "logs", "transfers"))
+        ):
             column = {"transactions": "transaction_count"}.get(noun, noun)
         if column is None:
             if aggregate and aggregate != "sum":
@@ -363,7 +459,9 @@ class _Measure:
             self._amount() if much else self._counted()
             return
         if aggregate is None and self.subject == "transactions" and not _additive(column):
-            raise Declined(f"it does not say which figure of {column.replace('_', ' ')} is meant, as the average")
+            raise Declined(
+                f"it does not say which figure of {column.replace('_', ' ')} is meant, as the average"
+            )
         self.fields |= {"measure": aggregate or "sum", "column": column}
 
     def _counted(self) -> None:
@@ -375,7 +473,9 @@ class _Measure:
 
     def _counted_role(self) -> str | None:
         nouns = [o for o in self.left if "subject" in o.kinds and o.kinds["subject"] == self.subject]
-        first = next((o for o in self.left if "column" in o.kinds or o.kinds.get("subject") == self.subject), None)
+        first = next(
+            (o for o in self.left if "column" in o.kinds or o.kinds.get("subject") == self.subject), None
+        )
         if nouns and first in nouns:
             return None
         return self.role()
@@ -403,7 +503,12 @@ class _Measure:
         if at is None:
             at = next((at for at, o in enumerate(self.left) if "ordinal" in o.kinds), None)
             number = self.left[at + 1] if at is not None and at + 1 < len(self.left) else None
-            if number is not None and number.number is not None and "scope" not in number.kinds and "ordinal" not in number.kinds:
+            if (
+                number is not None
+                and number.number is not None
+                and "scope" not in number.kinds
+                and "ordinal" not in number.kinds
+            ):
                 self.left.remove(number)
                 return None, int(number.number), 1
             return None, 1, 1
@@ -431,7 +536,12 @@ class _Measure:
         place = int(self.take("ordinal") or "1")
         if self.has("quantity") or self.has("aggregate"):
             raise Declined("an ordinal and a count together are not understood")
-        self.fields |= {"measure": "rows", "order": "most" if place < 0 else "least", "rank": abs(place), "top": top}
+        self.fields |= {
+            "measure": "rows",
+            "order": "most" if place < 0 else "least",
+            "rank": abs(place),
+            "top": top,
+        }
         if top > 1 and abs(place) > 1:
             raise Declined("an ordinal and a number together are not understood")
         del rank
@@ -522,7 +632,12 @@ class _Measure:
         at = next((at for at, o in enumerate(self.left) if "each" in o.kinds), None)
         if at is None:
             at = next(
-                (at for at, o in enumerate(self.left[:-1]) if "by" in o.kinds and self._groups(self.left[at + 1])), None
+                (
+                    at
+                    for at, o in enumerate(self.left[:-1])
+                    if "by" in o.kinds and self._groups(self.left[at + 1])
+                ),
+                None,
             )
         if at is None or at + 1 >= len(self.left):
             return False
@@ -532,7 +647,9 @@ class _Measure:
         del self.left[at : at + 2]
         if noun.kinds.get("subject") == self.subject:
             return self._of_each_row()
-        name = {"blocks": "block", "transactions": "transaction"}.get(noun.kinds.get("subject", ""), self._concept_of(noun))
+        name = {"blocks": "block", "transactions": "transaction"}.get(
+            noun.kinds.get("subject", ""), self._concept_of(noun)
+        )
         column = column_for(self.subject, name or "")
         if column is None:
             raise Declined(f'"{noun.text}" is no column of {self.subject}')
@@ -585,7 +702,9 @@ class _Measure:
         if role is None:
             return False
         if distinct and not shared:
-            raise Declined('"both blocks" can mean each of them, or the two together; say "in common" or "across"')
+            raise Declined(
+                '"both blocks" can mean each of them, or the two together; say "in common" or "across"'
+            )
         self.fields |= {"blocks": tuple(spans), "overlap": "both", "measure": "distinct", "column": role}
         return True
 
@@ -631,9 +750,11 @@ class _Measure:
     def _how_many(self) -> None:
         first = next((o for o in self.left if "column" in o.kinds or "subject" in o.kinds), None)
         column = column_for(self.subject, self._concept_of(first) or "") if first else None
-        if self.subject == "blocks" and first and first.kinds.get("subject") in ("transactions", "logs", "transfers"):
-            self._scalar()
-        elif first and column and column.numeric and first.kinds.get("subject") != self.subject:
+        if (
+            self.subject == "blocks"
+            and first
+            and first.kinds.get("subject") in ("transactions", "logs", "transfers")
+        ) or (first and column and column.numeric and first.kinds.get("subject") != self.subject):
             self._scalar()
         else:
             self._counted()
@@ -656,7 +777,11 @@ class _Measure:
         own = self.take("subject", self.subject)
         while self.concept() is not None or self.take("and") is not None:
             pass
-        if shown is None and self.subject == "blocks" and (noun := self.take("subject", "transactions", "logs", "transfers")):
+        if (
+            shown is None
+            and self.subject == "blocks"
+            and (noun := self.take("subject", "transactions", "logs", "transfers"))
+        ):
             shown = {"transactions": "transaction_count"}.get(noun, noun)
         self.fields |= {"measure": self.fields.get("measure", "rows"), "column": shown}
         if not own and shown is None and (self.where == both() or self.subject == "blocks"):
@@ -675,7 +800,9 @@ class _Measure:
         elif column is not None and not column.numeric:
             self.fields |= {"measure": "rows"}
         else:
-            raise Declined(f"it does not say which figure of {shown.replace('_', ' ')} is meant, as the average")
+            raise Declined(
+                f"it does not say which figure of {shown.replace('_', ' ')} is meant, as the average"
+            )
 
     def _all_used(self) -> None:
         left = [one for one in self.left if not self._says_nothing(one)]
@@ -699,20 +826,28 @@ class _Measure:
             return True
         if self._detail(one) or (verb == "receive" and self.fields.get("group") == "spender"):
             return True
-        if ("from" in kinds or "to" in kinds) and self.fields.get("order_by") and self.subject in ("transactions", "transfers"):
+        if (
+            ("from" in kinds or "to" in kinds)
+            and self.fields.get("order_by")
+            and self.subject in ("transactions", "transfers")
+        ):
             return True
         if verb in _PLAIN_VERBS or (verb and self.subject in _FITTING.get(verb, ())):
             return True
         if kinds.get("subject") == self.subject or kinds.get("subject") == "blocks":
             return True
-        if "function" in kinds or kinds.get("column") in ("token", "amount") and self.subject == "transfers":
+        if "function" in kinds or (
+            kinds.get("column") in ("token", "amount") and self.subject == "transfers"
+        ):
             return True
         if "unit" in kinds or "pronoun" in kinds or "and" in kinds or "with" in kinds or "created" in kinds:
             return True
         measured = self.fields.get("measure", "count")
         if kinds.get("aggregate") == measured:
             return True
-        return kinds.get("which") in ("which",) or kinds.get("aggregate") == "sum" and measured in ("sum", "count", "distinct")
+        return kinds.get("which") in ("which",) or (
+            kinds.get("aggregate") == "sum" and measured in ("sum", "count", "distinct")
+        )
 
 
 def _additive(column: str) -> bool:
@@ -723,8 +858,10 @@ def _additive(column: str) -> bool:
 def _single(where: Condition) -> bool:
     """Whether the conditions name one row."""
     return any(
-        isinstance(one, Compare) and one.column in ("transaction_hash", "block_hash", "transaction_index", "log_index")
-        and one.operator == "=" and len(one.values) == 1
+        isinstance(one, Compare)
+        and one.column in ("transaction_hash", "block_hash", "transaction_index", "log_index")
+        and one.operator == "="
+        and len(one.values) == 1
         for one in conjuncts(where)
     )
 
@@ -737,7 +874,9 @@ def _each(blocks: Blocks) -> list[tuple[int, int]]:
 
 
 def _parties(where: Condition) -> list[str]:
-    found = [o for o in _comparisons(where) if o.column in ("from_address", "to_address") and len(o.values) == 1]
+    found = [
+        o for o in _comparisons(where) if o.column in ("from_address", "to_address") and len(o.values) == 1
+    ]
     return list(dict.fromkeys(one.values[0] for one in found))
 
 
@@ -749,4 +888,3 @@ def _comparisons(where: Condition) -> list[Compare]:
     if isinstance(where, Not) or not parts(where):
         return [o for one in parts(where) for o in _comparisons(one)]
     return [o for one in parts(where) for o in _comparisons(one)]
-

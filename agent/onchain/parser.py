@@ -106,7 +106,7 @@ def _clauses(question: str) -> list[str]:
 def _clause(text: str, found: list[Token], known: Known, kind_of: KindOf, context: _Context) -> None:
     if beyond := next((one for one in found if _is_beyond(one)), None):
         raise Declined(
-            f"this asks about {beyond.kinds['beyond']} (\"{beyond.text}\"), which the tables of blocks, transactions,"
+            f'this asks about {beyond.kinds["beyond"]} ("{beyond.text}"), which the tables of blocks, transactions,'
             " logs and transfers do not say"
         )
     found = _labelled(found)
@@ -130,7 +130,9 @@ def _clause(text: str, found: list[Token], known: Known, kind_of: KindOf, contex
     del text
 
 
-_LABELS = frozenset("router pool pair vault wallet exchange bridge v1 v2 v3 v4 v5 proxy".split())
+_LABELS = frozenset(
+    ["router", "pool", "pair", "vault", "wallet", "exchange", "bridge", "v1", "v2", "v3", "v4", "v5", "proxy"]
+)
 
 
 def _labelled(found: list[Token]) -> list[Token]:
@@ -140,7 +142,11 @@ def _labelled(found: list[Token]) -> list[Token]:
         if "address_value" in one.kinds:
             if kept and kept[-1].text == "(":
                 kept.pop()
-            while kept and (kept[-1].text.lower() in _LABELS or "standard_value" in kept[-1].kinds or (not kept[-1].kinds and not kept[-1].text.islower())):
+            while kept and (
+                kept[-1].text.lower() in _LABELS
+                or "standard_value" in kept[-1].kinds
+                or (not kept[-1].kinds and not kept[-1].text.islower())
+            ):
                 kept.pop()
         kept.append(one)
     return kept
@@ -162,8 +168,10 @@ def _is_detail(found: list[Token], before: ChainQuery) -> bool:
     rows = before.measure == "rows" or before.group is not None
     idle = (*_DETAILS, "misspelt", *(("adjective", "subject") if rows else ()))
     told = all(one.kinds["column"] in TOLD[before.subject] for one in found if set(one.kinds) & {"column"})
-    return told and all(set(one.kinds) & set(idle) for one in found) and any(
-        is_a(one, "quantity", "which", "adjective", "aggregate") for one in found
+    return (
+        told
+        and all(set(one.kinds) & set(idle) for one in found)
+        and any(is_a(one, "quantity", "which", "adjective", "aggregate") for one in found)
     )
 
 
@@ -203,17 +211,28 @@ def _subjects(items: list[Item], context: _Context) -> list[SubjectName]:
     """The subjects to try, best first."""
     kinds = {kind for one in items if isinstance(one, Token) for kind in one.kinds}
     head = head_of(items)
-    if any(isinstance(one, Token) and one.kinds.get("events_value") for one in items) and head in (None, "logs"):
+    if any(isinstance(one, Token) and one.kinds.get("events_value") for one in items) and head in (
+        None,
+        "logs",
+    ):
         return ["logs"]
     if head == "blocks":
         return ["blocks", "transactions", "logs", "transfers"]
     if head:
         return [head]
-    if any(isinstance(one, Token) and (one.kinds.get("column") in _OF_LOGS or "argument" in one.kinds) for one in items):
+    if any(
+        isinstance(one, Token) and (one.kinds.get("column") in _OF_LOGS or "argument" in one.kinds)
+        for one in items
+    ):
         return ["logs", "transactions"]
     if context.subject and not any(isinstance(one, Term) for one in items):
         return [context.subject, "blocks", "transactions"]
-    if "aggregate" in kinds or "superlative" in kinds or "distinct" in kinds or any(isinstance(one, Term) for one in items):
+    if (
+        "aggregate" in kinds
+        or "superlative" in kinds
+        or "distinct" in kinds
+        or any(isinstance(one, Term) for one in items)
+    ):
         order: list[SubjectName] = ["transactions", "transfers", "logs", "blocks"]
         concepts = {one.kinds.get("column") for one in items if isinstance(one, Token)}
         if concepts & {"base_fee", "size", "miner", "fullness", "parent_hash"}:
@@ -306,7 +325,14 @@ def _sort(items: list[Item], subject: SubjectName) -> _Sorted:
     at = 0
     while at < len(items):
         if at in starts:
-            at = _relate(items, at, starts[at], min([one for one in starts if one > at], default=len(items)), subject, found)
+            at = _relate(
+                items,
+                at,
+                starts[at],
+                min([one for one in starts if one > at], default=len(items)),
+                subject,
+                found,
+            )
             continue
         one = items[at]
         if isinstance(one, Term):

@@ -94,15 +94,27 @@ class Phrases:
         for at in range(len(self.items) - 2, -1, -1):
             one, two = self.items[at], self.items[at + 1]
             if self._is(one, "ether") and isinstance(two, Token) and two.kinds.get("subject") == "transfers":
-                self._put(at, at + 1, Token(self._said(at, at + 1), {"subject": "transactions"}), Token("", {"eth_transfers": ""}))
+                self._put(
+                    at,
+                    at + 1,
+                    Token(self._said(at, at + 1), {"subject": "transactions"}),
+                    Token("", {"eth_transfers": ""}),
+                )
 
     def _creations(self) -> None:
         """`contracts created`, `deployed a contract`: transactions without a receiver."""
         at = 0
         while at < len(self.items) - 1:
             one, two = self.items[at], self.items[at + 1]
-            pair = {one.value("verb"), two.value("verb")} if isinstance(one, Token) and isinstance(two, Token) else set()
-            contract = "contract" in (getattr(one, "kinds", {}).get("column"), getattr(two, "kinds", {}).get("column"))
+            pair = (
+                {one.value("verb"), two.value("verb")}
+                if isinstance(one, Token) and isinstance(two, Token)
+                else set()
+            )
+            contract = "contract" in (
+                getattr(one, "kinds", {}).get("column"),
+                getattr(two, "kinds", {}).get("column"),
+            )
             if "create" in pair and contract:
                 word = Token(self._said(at, at + 1), {"adjective": "creation", "created": ""})
                 self._put(at, at + 1, word)
@@ -132,7 +144,11 @@ class Phrases:
             if name is None:
                 continue
             around = self._is(before, "selector") or self._is(after, "selector")
-            if not (around or self._calls(before) or (self._calls(after) and not is_a(self._at(at + 2), "address_value"))):
+            if not (
+                around
+                or self._calls(before)
+                or (self._calls(after) and not is_a(self._at(at + 2), "address_value"))
+            ):
                 continue
             first = at - 1 if self._is(before, "selector") or self._calls(before) else at
             if first < at and self._calls(self._at(first - 1)):
@@ -152,7 +168,9 @@ class Phrases:
 
     @staticmethod
     def _calls(item: Item | None) -> bool:
-        return isinstance(item, Token) and (item.kinds.get("verb") == "call" or item.text.lower() in ("calls to", "calling"))
+        return isinstance(item, Token) and (
+            item.kinds.get("verb") == "call" or item.text.lower() in ("calls to", "calling")
+        )
 
     def _comparisons(self) -> None:
         at = 0
@@ -179,10 +197,18 @@ class Phrases:
         if term.concept not in _COUNTED.values() or not is_a(self._at(last), "subject"):
             return False
         before = [
-            one for place, one in enumerate(before)
-            if not (is_a(one, "subject") and (is_a(self._at(place - 1), "each") or one.value("subject") == "blocks"))  # type: ignore[union-attr]
+            one
+            for place, one in enumerate(before)
+            if not (
+                is_a(one, "subject")
+                and (is_a(self._at(place - 1), "each") or one.value("subject") == "blocks")
+            )  # type: ignore[union-attr]
         ]
-        roles = [one for one in before if self._concept(one) in _COUNTABLE or is_a(one, "which") and one.value("which") == "who"]  # type: ignore[union-attr]
+        roles = [
+            one
+            for one in before
+            if self._concept(one) in _COUNTABLE or (is_a(one, "which") and one.value("which") == "who")
+        ]  # type: ignore[union-attr]
         if not roles or any(is_a(one, "subject") for one in before):
             return False
         some = self.items[first : last + 1]
@@ -205,7 +231,7 @@ class Phrases:
         if not is_a(self._at(at), "range", "from"):
             return None
         one, link, two = self._at(at + 1), self._at(at + 2), self._at(at + 3)
-        ends = is_a(self._at(at), "range") and is_a(link, "and", "to") or is_a(link, "to")
+        ends = (is_a(self._at(at), "range") and is_a(link, "and", "to")) or is_a(link, "to")
         if not (isinstance(one, Token) and isinstance(two, Token) and ends):
             return None
         if one.number is None or two.number is None:
@@ -228,13 +254,17 @@ class Phrases:
             sign, first = self._sign(self._at(first - 1)), first - 1
             if is_a(self._at(first - 1), "or") and is_a(self._at(first - 2), "compare"):
                 return None
-        elif is_a(self._at(at + 1), "compare") and getattr(self._at(at + 1), "text", "").lower().startswith("or "):
+        elif is_a(self._at(at + 1), "compare") and getattr(self._at(at + 1), "text", "").lower().startswith(
+            "or "
+        ):
             sign, last = self._sign(self._at(at + 1)), at + 1
-        if is_a(self._at(first - 1), "superlative", "ordinal") or (is_a(self._at(at + 1), "superlative") and sign == "="):
+        if is_a(self._at(first - 1), "superlative", "ordinal") or (
+            is_a(self._at(at + 1), "superlative") and sign == "="
+        ):
             return None
         if is_a(self._at(first - 1), "negation"):
             text = getattr(self._at(first - 1), "text", "").lower()
-            if sign != "=" or text.startswith("no") and number.number == 0:
+            if sign != "=" or (text.startswith("no") and number.number == 0):
                 negative, first = True, first - 1
         if is_a(self._at(first - 1), "to") and is_a(self._at(first - 2), "column"):
             del self.items[first - 1]
@@ -278,9 +308,23 @@ class Phrases:
             return first - 1, last, self._concept(before)
         if (concept := self._concept(after)) and not is_a(after, "address_value"):
             named = self._concept(self._at(last + 2))
-            if named and concept in ("ether", "gas_used", "size") and named in ("value", "amount", "gas_limit", "input", "fee"):
+            if (
+                named
+                and concept in ("ether", "gas_used", "size")
+                and named in ("value", "amount", "gas_limit", "input", "fee")
+            ):
                 return first, last + 2, named
-            if concept not in ("token", "contract", "block", "address", "sender", "receiver", "event", "hash", "transaction"):
+            if concept not in (
+                "token",
+                "contract",
+                "block",
+                "address",
+                "sender",
+                "receiver",
+                "event",
+                "hash",
+                "transaction",
+            ):
                 return first, last + 1, concept
         if isinstance(before, Token) and before.text.lower() == "log" and unit is None and first == last:
             return first - 1, last, "log_index"
@@ -308,7 +352,8 @@ class Phrases:
 
     def _transfers_meant(self) -> bool:
         return any(is_a(one, "token_value") for one in self.items) and any(
-            isinstance(one, Token) and (one.kinds.get("subject") == "transfers" or one.kinds.get("verb") == "move")
+            isinstance(one, Token)
+            and (one.kinds.get("subject") == "transfers" or one.kinds.get("verb") == "move")
             for one in self.items
         )
 
@@ -354,13 +399,19 @@ class Phrases:
         text = self.items[at].text
         first = at
         concept = self._concept(before)
-        if concept and concept not in ("address",) and concept in ("sender", "receiver", "token", "contract", "owner", "spender", "miner", "created"):
+        if (
+            concept
+            and concept not in ("address",)
+            and concept in ("sender", "receiver", "token", "contract", "owner", "spender", "miner", "created")
+        ):
             first, (lead, prior) = at - 1, (concept, self._at(at - 2))
             if concept == "contract" and is_a(prior, "to"):
                 lead, first = "receiver", at - 2
             elif concept in ("contract", "token") and is_a(prior, "from", "by"):
                 lead, first = ("sender", at - 2)
-                if self._verb(self._at(at - 3)) == "emit" or any(isinstance(one, Token) and one.kinds.get("subject") == "logs" for one in self.items):
+                if self._verb(self._at(at - 3)) == "emit" or any(
+                    isinstance(one, Token) and one.kinds.get("subject") == "logs" for one in self.items
+                ):
                     lead = "contract"
                     first = at - 3 if self._verb(self._at(at - 3)) == "emit" else first
         elif (role := self._concept(after)) in ("sender", "receiver", "owner", "spender", "miner"):
@@ -370,7 +421,9 @@ class Phrases:
             first = at - 1 if concept == "address" else at
             lead, first = self._part(first, at, address)
         if lead == "any":
-            if address in self._known.tokens and any(isinstance(o, Token) and o.kinds.get("subject") == "transfers" for o in self.items):
+            if address in self._known.tokens and any(
+                isinstance(o, Token) and o.kinds.get("subject") == "transfers" for o in self.items
+            ):
                 term = terms.equals(text, "token", (address,))
             else:
                 term = terms.involved(text, address)
@@ -383,7 +436,13 @@ class Phrases:
         before, verb = self._at(first - 1), self._verb(self._at(at + 1))
         if is_a(before, "from", "by"):
             acted = self._verb(self._at(first - 2))
-            roles = {"emit": "contract", "mine": "miner", "approve": "owner", "call": "sender", "receive": "receiver"}
+            roles = {
+                "emit": "contract",
+                "mine": "miner",
+                "approve": "owner",
+                "call": "sender",
+                "receive": "receiver",
+            }
             if acted in roles and is_a(before, "by", "from"):
                 return roles[acted], first - 2
             return "sender", first - 1
@@ -484,7 +543,14 @@ class Phrases:
         while at < len(self.items) - 1:
             item, after = self.items[at], self.items[at + 1]
             no = isinstance(item, Token) and item.kinds.get("negation") in ("no", "not")
-            skip = 2 if no and item.value("negation") == "not" and is_a(after, "verb") and not is_a(after, "adjective") else 1
+            skip = (
+                2
+                if no
+                and item.value("negation") == "not"
+                and is_a(after, "verb")
+                and not is_a(after, "adjective")
+                else 1
+            )
             named = self._at(at + skip)
             concept = self._concept(named)
             if isinstance(named, Token) and named.value("subject") in ("logs", "transfers") and not concept:
@@ -494,10 +560,7 @@ class Phrases:
                 first = self._with_verb(at, concept)
                 text = self._said(first, at + skip)
                 self._put(first, at + skip, terms.absent(text, concept))
-            elif self._sends(at):
-                text = self._said(at, at + 1)
-                self._put(at, at + 1, terms.present(text, self._concept(after) or ""))
-            elif is_a(item, "with") and isinstance(after, Token) and self._bare(at + 1):
+            elif self._sends(at) or (is_a(item, "with") and isinstance(after, Token) and self._bare(at + 1)):
                 text = self._said(at, at + 1)
                 self._put(at, at + 1, terms.present(text, self._concept(after) or ""))
             at += 1
@@ -505,7 +568,11 @@ class Phrases:
     def _sends(self, at: int) -> bool:
         """`how many transactions sent ETH`: those with a value."""
         before = self.items[:at]
-        counted = any(is_a(one, "quantity") and one.value("quantity") == "many" for one in before if isinstance(one, Token))
+        counted = any(
+            is_a(one, "quantity") and one.value("quantity") == "many"
+            for one in before
+            if isinstance(one, Token)
+        )
         noun = any(isinstance(one, Token) and one.kinds.get("subject") == "transactions" for one in before)
         return (
             counted and noun and self._verb(self.items[at]) in ("send", "carry")
@@ -515,9 +582,11 @@ class Phrases:
     def _bare(self, at: int) -> bool:
         """Whether a column stands alone, as in `transactions with call data`."""
         concept = self._concept(self.items[at])
-        return concept in ("input", "value", "ether", "tip", "selector") and not is_a(
-            self._at(at - 2), "superlative", "which"
-        ) and not isinstance(self._at(at + 1), Term)
+        return (
+            concept in ("input", "value", "ether", "tip", "selector")
+            and not is_a(self._at(at - 2), "superlative", "which")
+            and not isinstance(self._at(at + 1), Term)
+        )
 
     def _negations(self) -> None:
         at = len(self.items) - 1
@@ -525,11 +594,18 @@ class Phrases:
             item = self.items[at]
             if isinstance(item, Token) and (word := item.value("negation")):
                 last = at + 1
-                while is_a(self._at(last), "verb", "with", "from", "by", "pronoun") and not isinstance(self._at(last), Term):
+                while is_a(self._at(last), "verb", "with", "from", "by", "pronoun") and not isinstance(
+                    self._at(last), Term
+                ):
                     last += 1
-                if self._is(self._at(at - 1), "amount") and getattr(self._at(last), "concept", "") == "unlimited":
+                if (
+                    self._is(self._at(at - 1), "amount")
+                    and getattr(self._at(last), "concept", "") == "unlimited"
+                ):
                     self.items[at - 1] = Token("", {"function": ""})
-                if isinstance(self._at(last), Term) and not (word == "no" and is_a(self._after_terms(last), "subject")):
+                if isinstance(self._at(last), Term) and not (
+                    word == "no" and is_a(self._after_terms(last), "subject")
+                ):
                     self._negate(at, last, word)
             at -= 1
 
@@ -567,7 +643,12 @@ class Phrases:
             if isinstance(one, Term) and isinstance(two, Term) and is_a(link, "or", "and"):
                 alike = bool(one.same) and one.same == two.same and one.concept and two.concept
                 if is_a(link, "or") or alike:
-                    if is_a(link, "or") and (isinstance(self._at(at - 2), Term) or is_a(self._at(at - 2), "and")) and not is_a(self._at(at - 2), "either") and self._joint(at - 2):
+                    if (
+                        is_a(link, "or")
+                        and (isinstance(self._at(at - 2), Term) or is_a(self._at(at - 2), "and"))
+                        and not is_a(self._at(at - 2), "either")
+                        and self._joint(at - 2)
+                    ):
                         raise Declined(f'"{self._said(at - 2, at + 1)}" can be read in two ways')
                     first = at - 2 if is_a(self._at(at - 2), "either") else at - 1
                     self._put(first, at + 1, terms.joined(self._said(first, at + 1), one, two, union=True))

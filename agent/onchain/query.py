@@ -143,7 +143,7 @@ def _check_comparison(one: Compare, subject: SubjectName) -> None:
     column = column_of(subject, one.column)
     if column is None:
         raise ValueError(f"{subject} have no column {one.column!r}")
-    if one.other is not None and (other := column_of(subject, one.other)) is None or (
+    if (one.other is not None and (other := column_of(subject, one.other)) is None) or (
         one.other is not None and other.kind != column.kind
     ):
         raise ValueError(f"{one.column!r} cannot be compared with {one.other!r}")

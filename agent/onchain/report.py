@@ -38,7 +38,9 @@ class Statement:
     query: Result | None = None
 
 
-def told(query: ChainQuery, names: Names, run: Run, party: str | None = None, swap: bool = False) -> list[Statement]:
+def told(
+    query: ChainQuery, names: Names, run: Run, party: str | None = None, swap: bool = False
+) -> list[Statement]:
     """The answer to a query, the sentence that says most first. party, swap: as the parser read them."""
     ran: list[Result] = []
 
@@ -96,7 +98,10 @@ class _Report:
         cited = rows if found <= LISTED else [rows[0], rows[-1]]
         whole = 0 < found <= LISTED
         yield Statement(
-            f"{text}{f' ({each})' if each else ''}.", tuple(cited), self.subject.documents, None if whole else result
+            f"{text}{f' ({each})' if each else ''}.",
+            tuple(cited),
+            self.subject.documents,
+            None if whole else result,
         )
         if found <= LISTED or self.query.measure == "rows":
             yield from self._each(rows)
@@ -131,7 +136,10 @@ class _Report:
         unit = self._unit(results[1].records()[0] if results[1].rows else {})
         of = f"{verbalize.figure(part)} of the " if self.column else ""
         if not figures[1]:
-            yield Statement(f"No share can be given: the {of}{verbalize.rows(whole, self.names)} come to zero.", result=results[1])
+            yield Statement(
+                f"No share can be given: the {of}{verbalize.rows(whole, self.names)} come to zero.",
+                result=results[1],
+            )
             return
         with localcontext(prec=30):
             share = f"{Decimal(figures[0]) * 100 / figures[1]:.8g}"
@@ -175,7 +183,7 @@ class _Report:
             )
         if len(found) > _SUMMED:
             yield Statement(f"{len(found) - _SUMMED} more tokens are not listed.", result=result)
-        if whole and (self.query.measure == "sum" and len(shown) > 1 or len(shown) == 1):
+        if whole and ((self.query.measure == "sum" and len(shown) > 1) or len(shown) == 1):
             yield from self._each(shown)
 
     def _figured(self, row: Row) -> str:
@@ -183,7 +191,11 @@ class _Report:
         if self.query.measure == "mean":
             total, count = row["figure"], int(row["found"])
             exact = f"{total}/{count} = " if str(total).lstrip("-").isdigit() else ""
-            return f"{mean(total, count, unit)} ({exact.removesuffix(' = ')})" if exact else mean(total, count, unit)
+            return (
+                f"{mean(total, count, unit)} ({exact.removesuffix(' = ')})"
+                if exact
+                else mean(total, count, unit)
+            )
         if self.query.measure == "median":
             return mean(row["figure"], int(row["middle"]), unit)
         return self._amount(row["figure"], unit)
@@ -197,7 +209,9 @@ class _Report:
 
     def _compared(self) -> Iterator[Statement]:
         """A figure of two blocks: which is more, by how much, by what ratio."""
-        ones = [self.query.model_copy(update={"blocks": (one,), "compare": None}) for one in self.query.blocks]
+        ones = [
+            self.query.model_copy(update={"blocks": (one,), "compare": None}) for one in self.query.blocks
+        ]
         results = [self.run(sql.figure(one)) for one in ones]
         rows = [result.records()[0] if result.rows else {"figure": 0, "found": 0} for result in results]
         values = [self._value(row) for row in rows]
@@ -207,7 +221,9 @@ class _Report:
         what = self._what()
         both = f"{shown[0]} in {places[0]} and {shown[1]} in {places[1]}"
         lead = self._lead(values, unit, places)
-        yield Statement(f"{lead}: {what}, {both}.", tuple(self._first(ones)), self.subject.documents, results[0])
+        yield Statement(
+            f"{lead}: {what}, {both}.", tuple(self._first(ones)), self.subject.documents, results[0]
+        )
         yield Statement(f"{places[1].capitalize()}: {shown[1]}.", result=results[1])
 
     def _first(self, ones: Sequence[ChainQuery]) -> list[Row]:
@@ -227,7 +243,11 @@ class _Report:
     def _what(self) -> str:
         plain = self.query.model_copy(update={"blocks": ()})
         said = verbalize.condition(plain.where, plain.subject, self.names)
-        noun = f"{verbalize.figure(self.query)} of the {self.subject.noun}s" if self.query.measure != "count" else f"{self.subject.noun}s"
+        noun = (
+            f"{verbalize.figure(self.query)} of the {self.subject.noun}s"
+            if self.query.measure != "count"
+            else f"{self.subject.noun}s"
+        )
         return f"{noun}{f' {said}' if said else ''}"
 
     def _lead(self, values: Sequence[Decimal], unit: Unit | None, places: Sequence[str]) -> str:
@@ -265,7 +285,8 @@ class _Report:
         )
         said = verbalize.condition(self.query.where, self.query.subject, self.names)
         yield Statement(
-            f"{found} different {noun}s of {self.subject.noun}s{f' {said}' if said else ''} {where}.", result=result
+            f"{found} different {noun}s of {self.subject.noun}s{f' {said}' if said else ''} {where}.",
+            result=result,
         )
         if 0 < found <= LISTED:
             yield Statement(f"They are: {'; '.join(str(row[0]) for row in result.rows)}.", result=result)
@@ -283,7 +304,11 @@ class _Report:
             yield Statement(f"There are none: {self.reading}.", result=result)
             return
         best = groups[: self.query.top]
-        ties = [one for one in groups[self.query.top :] if self.query.order and one["figure"] == best[-1]["figure"]]
+        ties = [
+            one
+            for one in groups[self.query.top :]
+            if self.query.order and one["figure"] == best[-1]["figure"]
+        ]
         rank = self._rank()
         for at, one in enumerate(best + ties):
             symbol = self._symbol(one)
@@ -331,13 +356,17 @@ class _Report:
         if group is None or group.numeric:
             return ()
         only = sql.narrowed(self.query, Compare(column=group.name, values=(str(value),)))
-        return tuple(self.run(sql.listing(only.model_copy(update={"order_by": None, "order": None}), 2)).records())
+        return tuple(
+            self.run(sql.listing(only.model_copy(update={"order_by": None, "order": None}), 2)).records()
+        )
 
     def _frequent(self) -> Iterator[Statement]:
         having = self.query.having
         result = self.run(sql.groups(self.query))
         words = {">": "more than", ">=": "at least", "<": "less than", "<=": "at most", "=": "exactly"}
-        limit = f"{words[having.operator]} {having.values[0]}" if having and having.operator != "known" else ""
+        limit = (
+            f"{words[having.operator]} {having.values[0]}" if having and having.operator != "known" else ""
+        )
         noun = self._group_noun()
         yield Statement(
             f"{result.rows[0][0]} different {noun}s with {limit} {self.subject.noun}s each, of the {self.reading}.",
@@ -363,7 +392,11 @@ class _Report:
         if column is None:
             place = "last" if self.query.order == "most" else "first"
             count = f"{self.query.top} " if self.query.top > 1 else ""
-            at = f"number {self.query.rank} from the {place}" if self.query.rank > 1 else f"the {place} {count}"
+            at = (
+                f"number {self.query.rank} from the {place}"
+                if self.query.rank > 1
+                else f"the {place} {count}"
+            )
             lead = f"{self._asked(best)}: {at.strip()}, in the order of the chain, of the {self.reading}."
         else:
             key = self._key(column.name)
@@ -374,13 +407,21 @@ class _Report:
             rank = f"number {self.query.rank} from the {word}" if self.query.rank > 1 else f"the {word}"
             shared = f", shared by {len(ties) + 1}" if ties else ""
             lead = f"{figures}{self._whose(best)}: {rank} {column.noun}{shared} of the {self.reading}."
-        yield Statement(lead, tuple(best + ties), self._documents(column and column.name), result if ties else None)
+        yield Statement(
+            lead, tuple(best + ties), self._documents(column and column.name), result if ties else None
+        )
         yield from self._each(best + ties)
         if column and column.kind == "token" and not verbalize.token_of(self.query):
-            yield Statement("Raw units of different tokens were compared, for the question names none.", result=result)
+            yield Statement(
+                "Raw units of different tokens were compared, for the question names none.", result=result
+            )
 
     def _documents(self, column: str | None) -> tuple[str, ...]:
-        return ("events",) if column == "logs" and self.query.subject == "transactions" else self.subject.documents
+        return (
+            ("events",)
+            if column == "logs" and self.query.subject == "transactions"
+            else self.subject.documents
+        )
 
     @staticmethod
     def _key(name: str) -> str:
@@ -407,7 +448,9 @@ class _Report:
 
     def _asked(self, rows: Sequence[Row]) -> str:
         """The column that was asked of some rows, or what they are."""
-        name = {"transactions": "transaction_hash", "blocks": "block_number"}.get(self.query.subject, "log_index")
+        name = {"transactions": "transaction_hash", "blocks": "block_number"}.get(
+            self.query.subject, "log_index"
+        )
         column = self.column or column_of(self.query.subject, name)
         assert column is not None, "each subject has such a column"
         said = "; ".join(self._said(row, column) for row in rows)
@@ -437,7 +480,12 @@ class _Report:
         values = list(dict.fromkeys(self._asked([row]) for row in rows[:LISTED]))
         text = f"{'; '.join(values)}: the {noun} of the {self.reading}."
         whole = len(rows) <= LISTED
-        yield Statement(text[:1].upper() + text[1:], tuple(rows[:LISTED]), self.subject.documents, None if whole else result)
+        yield Statement(
+            text[:1].upper() + text[1:],
+            tuple(rows[:LISTED]),
+            self.subject.documents,
+            None if whole else result,
+        )
         yield from self._each(rows[:LISTED])
         if not whole:
             yield Statement(f"Only the first {LISTED} are listed.", result=result)
@@ -470,7 +518,9 @@ class _Report:
         sent = found[0]
         sender = sent["from_address"]
         hashes = next(
-            one for one in conjuncts(self.query.where) if isinstance(one, Compare) and one.column == "transaction_hash"
+            one
+            for one in conjuncts(self.query.where)
+            if isinstance(one, Compare) and one.column == "transaction_hash"
         )
         moving = ChainQuery(subject="transfers", measure="rows", where=hashes)
         sides = tuple(Compare(column=name, values=(sender,)) for name in ("from_address", "to_address"))
@@ -493,7 +543,9 @@ class _Report:
         )
         if partners:
             yield Statement(
-                f"The other side of these transfers: {', '.join(partners)}.", tuple(moves), ("transfers", "events")
+                f"The other side of these transfers: {', '.join(partners)}.",
+                tuple(moves),
+                ("transfers", "events"),
             )
         yield from self._each([sent])
 
@@ -510,7 +562,8 @@ class _Report:
 
     def _unwrapped(self, hashes: Compare) -> int:
         events = tuple(
-            Compare(column=name, values=(value,)) for name, value in (("event", "Withdrawal"), ("declared_in", "WETH"))
+            Compare(column=name, values=(value,))
+            for name, value in (("event", "Withdrawal"), ("declared_in", "WETH"))
         )
         query = sql.narrowed(ChainQuery(subject="logs", measure="sum", column="value", where=hashes), *events)
         rows = self.run(sql.figure(query)).rows

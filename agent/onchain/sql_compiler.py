@@ -68,7 +68,11 @@ def figure(query: ChainQuery) -> str:
     if query.measure == "distinct":
         return f"SELECT count(DISTINCT {column}) AS figure, count({column}) AS found {rows_of(query)}"
     token = TOKEN_COLUMN.get(query.subject) if _of_tokens(query) else None
-    names = f", any_value(symbol) AS symbol, any_value(decimals) AS decimals, {token} AS token_address" if token else ""
+    names = (
+        f", any_value(symbol) AS symbol, any_value(decimals) AS decimals, {token} AS token_address"
+        if token
+        else ""
+    )
     group = f" GROUP BY {token} ORDER BY found DESC, {token}" if token else ""
     if query.measure == "median":
         return _median(query, column, token)
@@ -153,7 +157,9 @@ def _names(query: ChainQuery) -> str:
     token = TOKEN_COLUMN.get(query.subject)
     if token is None:
         return ""
-    return f", any_value(symbol) AS symbol, any_value(decimals) AS decimals, count(DISTINCT {token}) AS tokens"
+    return (
+        f", any_value(symbol) AS symbol, any_value(decimals) AS decimals, count(DISTINCT {token}) AS tokens"
+    )
 
 
 def groups(query: ChainQuery) -> str:
@@ -165,9 +171,13 @@ def overlap(query: ChainQuery) -> str:
     """How many values of a column stand in both ranges of blocks, or in the first only; and the first of them."""
     first, last = (query.model_copy(update={"blocks": (one,)}) for one in query.blocks)
     column = measured(query)
-    sets = [f"SELECT DISTINCT {column} AS named {rows_of(one)} AND {column} IS NOT NULL" for one in (first, last)]
+    sets = [
+        f"SELECT DISTINCT {column} AS named {rows_of(one)} AND {column} IS NOT NULL" for one in (first, last)
+    ]
     word = "INTERSECT" if query.overlap == "both" else "EXCEPT"
-    return f"SELECT named, count(*) OVER () AS figure FROM ({sets[0]} {word} {sets[1]}) ORDER BY named LIMIT 12"  # noqa: S608
+    return (
+        f"SELECT named, count(*) OVER () AS figure FROM ({sets[0]} {word} {sets[1]}) ORDER BY named LIMIT 12"  # noqa: S608
+    )
 
 
 def flows(query: ChainQuery, party: str) -> str:

@@ -34,7 +34,9 @@ _MARKUP_ONLY = re.compile(
     r"|\s*(\\(begin|end|label|hypertarget|newpage|noindent)\b[^ ]*\s*)+$"
     r"|\s*%|\s*<!--.*-->\s*$"
 )
-_FRONT_MATTER = re.compile(r"\s*---\n(?s:.*?)\n---\s|\s*<pre>\s*\n(?:[ \t]*[A-Z][\w-]*:[^\n]*\n(?:[ \t]{3,}[^\n:]*\n)*){3,}")
+_FRONT_MATTER = re.compile(
+    r"\s*---\n(?s:.*?)\n---\s|\s*<pre>\s*\n(?:[ \t]*[A-Z][\w-]*:[^\n]*\n(?:[ \t]{3,}[^\n:]*\n)*){3,}"
+)
 _CODE = re.compile(r"( {4}|\t)\s*\S")
 
 _END = re.compile(r"[.!?][\"'”’)\]*_]*(?=\s)")
