@@ -13,7 +13,7 @@ _NUMBER_WANTED = re.compile(
     r"|\b(what|which) (\w+ )?(number|date|year|share|percentage|rate|ratio|amount|price|cost|size|length|"
     r"limit|value|range|version|height)\b"
     r"|\b(when|maximum|max|minimum|min|largest|smallest|threshold|limit|size|length|cost|bytes|bits|"
-    r"seconds|percent)\b",
+    r"seconds|percent|highest|lowest|biggest|longest|shortest|fewest)\b",
     re.IGNORECASE,
 )
 _NAME_WANTED = re.compile(
@@ -24,9 +24,10 @@ _NAME_WANTED = re.compile(
 _HEAD = (
     r"(?i)\b(?:what|which)\b(?: (?!an?\b)[\w'’.-]+){0,5}? (?:%s)"
     r"(?=\s*(?:[?.,;:]|$|(?:of|for|in|at|on|to|that|is|was|are|were|do|does|did|has|will|would|must|may|can)\b))"
+    r"|^(?!.*\b(?:what|which|how|why|when|who|is|are|does|do|can)\b)(?:\S+ ){0,8}?(?:%s)\b"
 )
 _TYPES = tuple(
-    (re.compile(_HEAD % noun), re.compile(form))
+    (re.compile(_HEAD % (noun, noun)), re.compile(form))
     for noun, form in (
         ("address", r"0x[0-9a-fA-F]{40}\b|\b(?:bc1|tb1)[0-9a-z]{20,}"),
         ("selector|interface ?id|interface identifier|magic value", r"0x[0-9a-fA-F]{8}\b"),

@@ -148,11 +148,13 @@ class Quoted:
     def _defining(self, subject: str, hits: Sequence[Hit]) -> list[Document]:
         """The document whose title is the thing that is to be defined, the most settled one of several."""
         wanted = {word: set(self._library.stems(word)) for word in subject.split()}
-        documents = {hit.document.uri: hit.document for hit in hits}
+        documents = {hit.document.uri: hit.document for hit in reversed(hits)}
+        places = {hit.document.uri: at for at, hit in reversed(list(enumerate(hits)))}
         shares = {uri: self._share(wanted, document.title) for uri, document in documents.items()}
 
-        def rank(uri: str) -> tuple[float, float, int]:
-            return shares[uri], _settled(documents[uri]), -len(documents[uri].title)
+        def rank(uri: str) -> tuple[float, int, float, int]:
+            document = documents[uri]
+            return shares[uri], _begins(document.title, subject), _settled(document), -places[uri]
 
         best = max(shares, key=rank, default="")
         return [documents[best]] if best and shares[best] >= _ABOUT else []
@@ -160,9 +162,21 @@ class Quoted:
     def _share(self, wanted: Mapping[str, set[str]], title: str) -> float:
         """The share of words that a title holds, or spells out where they are acronyms."""
         stems = set(self._library.stems(title))
-        initials = "".join(word[0] for word in re.findall(r"[^\W_]+", title)).lower()
+        initials = _initials(title)
         held = [not stems.isdisjoint(some) or (len(w) > 2 and w in initials) for w, some in wanted.items()]
         return sum(held) / len(held) if held else 0.0
+
+
+def _initials(title: str) -> str:
+    return "".join(word[0] for word in re.findall(r"[^\W_]+", title)).lower()
+
+
+def _begins(title: str, subject: str) -> int:
+    """How a title begins: 2 with the words that an acronym stands for, 1 with the subject itself, else 0."""
+    first = subject.partition(" ")[0]
+    if len(first) > 2 and _initials(title).startswith(first):
+        return 2
+    return int(title.lower().startswith(first))
 
 
 def _settled(document: Document) -> float:

@@ -53,7 +53,7 @@ _WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _SUBJECT, _POOR = 1.0, 0.5, 2.0
 """Weights of a sentence's words, its headings', its cosine, section, sort and form, of its place being
 named in the question, and of a fragment."""
 
-_PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 0.5, 2.5, 1.5, 0.3, 1.0, 0.4
+_PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 0.5, 2.5, 1.5, 0.8, 1.5, 0.8
 """Weights beside the reader's score, all in standard deviations: of the score without the reader, of a
 document that the question names or defines, of the opening of its abstract, of its status, of the form of the
 answer, and of the sort of thing that is asked for."""

@@ -35,7 +35,7 @@ _MARKUP_ONLY = re.compile(
     r"|\s*%|\s*<!--.*-->\s*$"
 )
 _FRONT_MATTER = re.compile(
-    r"\s*---\n(?s:.*?)\n---\s|\s*<pre>\s*\n(?:[ \t]*[A-Z][\w-]*:[^\n]*\n(?:[ \t]{3,}[^\n:]*\n)*){3,}"
+    r"\s*---\n(?s:.*?)\n---\s|\s*<pre>[ \t]*\n(?:[ \t]*[A-Z][\w-]*:[^\n]*\n)(?s:.*?)</pre>[ \t]*\n"
 )
 _CODE = re.compile(r"( {4}|\t)\s*\S")
 
