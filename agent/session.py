@@ -21,6 +21,7 @@ from agent.answers.values import NOT_IN_LIBRARY, Answer, Answers, Draft, Usage, 
 from agent.memory.conversations import Memory, Turn
 from agent.models import Models
 from agent.records.ledger import Ledger
+from agent.text.render import one_line
 from agent.understanding import understand
 from index.errors import BudgetError, LibraryError, ModelError, SettingsError
 from index.settings import Settings
@@ -221,6 +222,7 @@ class Session:
             from prompts import load_all
 
             says["models"] = [asked.model, *self._models.names, self._models.simple, self._models.judge]
+            says["verification"] = [settings.verifier, settings.unverified]
             says["options"] = [
                 settings.base_url,
                 settings.temperature,
@@ -332,8 +334,7 @@ def _draft_of(found: Found, models: Models) -> Draft:
     grounding, allowance = found.grounding, models.allowance
     refused = not grounding.sentences
     removed = tuple(fault.sentence for fault in grounding.faults)
-    were = "sentence was" if len(removed) == 1 else "sentences were"
-    gone = f"{len(removed)} {were} removed: not in the sources"
+    gone = tuple(f"removed: “{one_line(fault.sentence)}”: {fault.told}" for fault in grounding.faults)
     return Draft(
         text=NOT_IN_LIBRARY if refused else grounding.text,
         sentences=grounding.sentences,
@@ -343,7 +344,7 @@ def _draft_of(found: Found, models: Models) -> Draft:
         refused=refused,
         removed=removed,
         nearest=nearest(found.hits) if refused else (),
-        notes=((gone,) if removed else ()) + found.notes + grounding.notes,
+        notes=gone + found.notes + grounding.notes,
         usage=Usage(allowance.tokens_in, allowance.tokens_out, 0.0, allowance.requests, _cost(models)),
         prompts=found.prompts,
         disagreements=grounding.disagreements,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agent.surfaces.terminal import console
+from evals.grounding_command import grounding_command
 from index.errors import SettingsError
 from index.settings import Settings
 
@@ -27,6 +28,7 @@ evaluation = typer.Typer(
     no_args_is_help=True, help="Measure retrieval and answers on judged questions, and compare runs."
 )
 commands.add_typer(evaluation, name="eval")
+evaluation.command("grounding")(grounding_command)
 
 RunsOption = Annotated[
     Path | None, typer.Option("--runs", metavar="DIR", help="Folder of the runs (default: in the library).")

@@ -145,7 +145,17 @@ class Settings(BaseSettings):
     )
     simple_model: str | None = Field(None, min_length=1, description="chat model for simple look-ups")
     judge_model: str | None = Field(
-        None, min_length=1, description="chat model that judges whether a passage supports a sentence"
+        None,
+        min_length=1,
+        description="chat model that judges whether a passage supports a sentence; else the one that answers",
+    )
+    verifier: str = Field(
+        "chat",
+        min_length=1,
+        description="what judges sentences that are not a source's own: chat, none, or a local model by name",
+    )
+    unverified: Literal["mark", "remove"] = Field(
+        "mark", description="what becomes of sentences that nothing has verified: mark or remove"
     )
     window: int | None = Field(
         None, ge=1024, description="tokens that the chat models can take; else what is known of each"

@@ -293,7 +293,7 @@ class _Searcher:
                 f"the word index cannot be opened ({error}); `chaincite doctor --repair` makes it again from"
                 " the tables"
             ) from error
-        self._analyzer = _analyzer()
+        self._analyzer = analyzer()
 
     @property
     def count(self) -> int:
@@ -359,7 +359,8 @@ def _schema() -> Any:
     return builder.build()
 
 
-def _analyzer() -> Any:
+def analyzer() -> Any:
+    """What makes a term the stem under which the index knows it."""
     import tantivy
 
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
@@ -367,7 +368,7 @@ def _analyzer() -> Any:
 
 
 def _register(index: Any) -> None:
-    index.register_tokenizer("terms", _analyzer())
+    index.register_tokenizer("terms", analyzer())
 
 
 def _link(source: Path, target: Path) -> None:

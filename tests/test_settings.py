@@ -22,6 +22,7 @@ ANY_TEXT = {
         "fallback_models",
         "simple_model",
         "judge_model",
+        "verifier",
     ),
     *("telegram_token", "discord_token", "webhook_secret", "bot_allow", "bot_admins", "gate_rpc", "rpc"),
 }

@@ -34,7 +34,7 @@ from langchain_core.messages import (
 from agent.answerers.tools import Desk, tools
 from agent.answers.events import Draft, Event, Step, Withdrawn
 from agent.answers.packing import PackingReport, Section
-from agent.grounding.entailment import judge_of
+from agent.grounding.entailment import ChatJudge, judge_of
 from agent.grounding.pipeline import Fault, Grounder, Grounding
 from agent.memory.conversations import Turn
 from agent.memory.followup import names, needs_context
@@ -56,8 +56,8 @@ CANDIDATES = 30
 MOST_PARTS = 4
 """Sub-questions that a question is divided into at most."""
 
-_KEPT = 2
-"""Requests kept back for the answer and its repair: with no more left, the model is offered no tools."""
+_KEPT = 3
+"""Requests kept back for answer, judge and repair: with no more left, the model is offered no tools."""
 
 _TURNS = 4
 """Turns of the conversation that a follow-up is read with."""
@@ -158,7 +158,8 @@ class Research:
         scene.composed((), (), terms)
         hits = await self._searched(question, filters, scene, terms, chosen)
         desk = Desk(self._library, filters, scene.evidence, self._tell)
-        guide = _Guide(scene, self._models, self._settings, budget, Grounder(self._library, question))
+        grounder = Grounder(self._library, question, keep_unverified=self._settings.unverified == "mark")
+        guide = _Guide(scene, self._models, self._settings, budget, grounder)
         draft, spoke = await self._drafted(question, chosen, guide, desk)
         grounding = await self._grounded(draft, guide)
         if grounding.faults and not grounding.refused:
@@ -168,7 +169,7 @@ class Research:
             report=guide.report,
             answered_by=spoke,
             prompts=dict(sorted(self._used.items())),
-            notes=tuple(self._notes),
+            notes=tuple(dict.fromkeys(self._notes)),
             hits=tuple(hits),
             whole=self._whole,
         )
@@ -249,21 +250,20 @@ class Research:
             self._notes.append(f"{error}; {following} was asked instead")
 
     async def _grounded(self, draft: str, guide: _Guide) -> Grounding:
-        judge = judge_of(self._models, self._prompt("judge")) if self._models.judge else None
+        judge = None
         try:
-            return await asyncio.to_thread(guide.grounder.ground, draft, guide.shown, judge)
-        except (ModelError, BudgetError) as error:
-            self._notes.append(f"the judge failed ({error}); words and meaning decided instead")
-            return await asyncio.to_thread(guide.grounder.ground, draft, guide.shown)
+            judge = await judge_of(self._settings, self._models, self._prompts["judge"], self._asking)
+        except ModelError as error:
+            self._notes.append(str(error))
+        found = await asyncio.to_thread(guide.grounder.ground, draft, guide.shown, judge)
+        if isinstance(judge, ChatJudge) and judge.asked:
+            self._prompt("judge")
+            self._notes += judge.failures
+        return found
 
     async def _repaired(self, draft: str, grounding: Grounding, guide: _Guide, model: str) -> Grounding:
-        """What a second draft comes to, in which faults are mended; the first where that holds more."""
-        count = len(grounding.faults)
-        self._tell(
-            Step(
-                "repair", f"{count} {'sentence has' if count == 1 else 'sentences have'} no support; mending"
-            )
-        )
+        """What a second draft comes to, in which faults are mended; the first where that leaves less."""
+        self._tell(Step("repair", f"without support: {len(grounding.faults)}; mending"))
         said = self._prompt("repair").render(faults=_listed(grounding.faults))
         scratch = [AIMessage(draft), HumanMessage(said)]
         self._tell(Withdrawn("some of it has no support in the sources"))
@@ -280,7 +280,7 @@ class Research:
             self._notes.append(f"the answer was not mended: {error}")
             return grounding
         mended = await self._grounded(text, guide)
-        return mended if len(mended.sentences) >= len(grounding.sentences) else grounding
+        return mended if len(mended.sentences) >= max(len(grounding.sentences), 1) else grounding
 
 
 @dataclass

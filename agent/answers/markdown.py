@@ -10,6 +10,9 @@ from agent.answers.place import link, place
 from agent.answers.values import EXTRACTIVE, Answer
 from agent.text.render import clean, one_line
 
+_SHOWN = 60
+"""Characters of a sentence that is named again."""
+
 _LAYOUT = re.compile(r" *(?:#{1,6} |[-*+] |\d{1,3}[.)] |> )+")
 """What lays out a line of Markdown: headings, items, quotations."""
 
@@ -62,9 +65,16 @@ def _markdown(text: str) -> Iterable[str]:
 
 
 def told(answer: Answer) -> list[str]:
-    """What a person should know beside the answer: how it was made, disagreements, age of sources."""
+    """What a person should know beside the answer.
+
+    How it was made, the source's own words for what is not verified, disagreements, the age of its sources.
+    """
     out = [f"read as: {answer.read_as}"] if answer.read_as else []
     out += ["given before to the same question; nothing has changed since"] if answer.cached else []
+    for sentence in answer.sentences:
+        if sentence.beside:
+            marks = "".join(f"[{number}]" for number in sentence.citations)
+            out.append(f"unverified: {_clipped(sentence.text)} The source says: “{sentence.beside}” {marks}")
     out += answer.notes
     for one in answer.disagreements:
         sides = (
@@ -76,6 +86,11 @@ def told(answer: Answer) -> list[str]:
     said = [f"published {_days(*published)}"] if published else []
     said += [f"retrieved {_days(*retrieved)}"] if retrieved else []
     return [one_line(note) for note in out] + ([f"sources {', '.join(said)}"] if said else [])
+
+
+def _clipped(text: str) -> str:
+    text = one_line(text)
+    return f"“{text}”" if len(text) <= _SHOWN else f"“{text[:_SHOWN]}…”"
 
 
 def _days(first: date, last: date) -> str:

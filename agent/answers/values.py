@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 NOT_IN_LIBRARY = "Not in the library."
 
+UNVERIFIED = "(unverified)"
+"""What stands behind a sentence whose meaning nobody has judged."""
+
 EXTRACTIVE = "extractive"
 """Who answered, where no chat model did."""
 

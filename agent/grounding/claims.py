@@ -16,7 +16,7 @@ from typing import Literal
 
 from agent.text.normalize import visible
 
-PieceKind = Literal["heading", "lead", "prose", "item", "row", "code"]
+ClaimKind = Literal["heading", "lead", "prose", "item", "row", "code"]
 
 _NUMBERS = r"\^?\d{1,6}(?:\s*[-–,;]\s*\d{1,6})*(?:†[^\]】]*)?"
 _MARK = rf"(?:\[\s*{_NUMBERS}\s*\](?!\()|【\s*{_NUMBERS}\s*】)"
@@ -50,16 +50,16 @@ _QUOTE = re.compile(r"^\s*>+\s?")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Claim:
     """A part of a draft that stands or falls as a whole.
 
     text: as it is shown, without its marks (one that is a noun stands as NUL, number, NUL).
-    cited: the numbers in its marks; prefix: the marker of an item; block: pieces of one paragraph have the
+    cited: the numbers in its marks; prefix: the marker of an item; block: claims of one paragraph have the
     same; broken: a mark stood inside a number or name, or a quotation is cut.
     above: the lead that an item, row or code belongs to.
     """
 
-    kind: PieceKind
+    kind: ClaimKind
     text: str
     cited: tuple[int, ...]
     prefix: str = ""
@@ -68,26 +68,26 @@ class Piece:
     above: str = ""
 
 
-def pieces(draft: str) -> list[Piece]:
-    """The draft's pieces in order.
+def claims(draft: str) -> list[Claim]:
+    """The draft's claims in order.
 
-    >>> [(p.text, p.cited) for p in pieces("It burns. [1] It costs 1.5 gas, e.g. now [2, 3]. So what?")]
+    >>> [(p.text, p.cited) for p in claims("It burns. [1] It costs 1.5 gas, e.g. now [2, 3]. So what?")]
     [('It burns.', (1,)), ('It costs 1.5 gas, e.g. now.', (2, 3)), ('So what?', ())]
     """
-    found: list[Piece] = []
+    found: list[Claim] = []
     for number, (kind, prefix, text) in enumerate(
         _blocks(visible(draft).replace("［", "[").replace("］", "]"))
     ):
         if kind == "code":
-            found.append(Piece("code", text, (), block=number))
+            found.append(Claim("code", text, (), block=number))
         elif kind == "row":
-            found.append(_piece(kind, text, prefix, number))
+            found.append(_claim(kind, text, prefix, number))
         else:
-            found += [_piece(kind, part, prefix, number) for part in _sentences(text)]
+            found += [_claim(kind, part, prefix, number) for part in _sentences(text)]
     return _led(_joined(found))
 
 
-def _blocks(draft: str) -> Iterator[tuple[PieceKind, str, str]]:
+def _blocks(draft: str) -> Iterator[tuple[ClaimKind, str, str]]:
     """Paragraphs, items, rows, headings and blocks of code, as kind, prefix and text."""
     for code, lines in _fenced(draft):
         if code:
@@ -110,9 +110,9 @@ def _fenced(draft: str) -> Iterator[tuple[bool, list[str]]]:
     yield bool(fence), held
 
 
-def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[PieceKind, str, str]]:
+def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[ClaimKind, str, str]]:
     held: list[str] = []
-    kind: PieceKind = "prose"
+    kind: ClaimKind = "prose"
     prefix = ""
     for line in [*lines, ""]:
         begun, marker, words = _line(line)
@@ -130,7 +130,7 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[tuple[PieceKind, str, str]]:
             held.append(words)
 
 
-def _line(line: str) -> tuple[PieceKind | Literal["more", "rule"], str, str]:
+def _line(line: str) -> tuple[ClaimKind | Literal["more", "rule"], str, str]:
     """What a line begins, the marker of an item, and the words; `more` carries on, a rule has no words."""
     line = _QUOTE.sub("", line, count=1)
     if not line.strip() or _RULE.match(line):
@@ -180,7 +180,7 @@ def _begins(before: str, after: str) -> bool:
     return bool(_ONE_MARK.search(before)) and bool(re.match(r"\s+[a-z]+\s", after))
 
 
-def _piece(kind: PieceKind, text: str, prefix: str, block: int) -> Piece:
+def _claim(kind: ClaimKind, text: str, prefix: str, block: int) -> Claim:
     quiet = [match.span() for match in re.finditer(r"`[^`]*`", text)]
     cited: list[int] = []
 
@@ -200,7 +200,7 @@ def _piece(kind: PieceKind, text: str, prefix: str, block: int) -> Piece:
     said = re.sub(r"`[^`]*`", "", bare)
     broken = bool(_INSIDE.search(text) or _LEFT_OVER.search(said)) or _is_cut(said)
     kind = "lead" if kind == "prose" and bare.endswith((":", "：")) else kind
-    return Piece(kind, bare, tuple(dict.fromkeys(cited)), prefix, block, broken)
+    return Claim(kind, bare, tuple(dict.fromkeys(cited)), prefix, block, broken)
 
 
 def _is_cut(text: str) -> bool:
@@ -217,27 +217,27 @@ def _numbers(marks: str) -> Iterator[int]:
             yield from range(a, b + 1) if a <= b < a + 50 else (a, b)
 
 
-def _joined(found: list[Piece]) -> list[Piece]:
-    """Gives marks that stand alone to the piece before them."""
-    out: list[Piece] = []
-    for piece in found:
-        if piece.cited and not re.search(r"\w", piece.text) and out:
+def _joined(found: list[Claim]) -> list[Claim]:
+    """Gives marks that stand alone to the claim before them."""
+    out: list[Claim] = []
+    for claim in found:
+        if claim.cited and not re.search(r"\w", claim.text) and out:
             before = out[-1]
-            out[-1] = replace(before, cited=tuple(dict.fromkeys((*before.cited, *piece.cited))))
-        elif re.search(r"\w", piece.text):
-            out.append(piece)
+            out[-1] = replace(before, cited=tuple(dict.fromkeys((*before.cited, *claim.cited))))
+        elif re.search(r"\w", claim.text):
+            out.append(claim)
     return out
 
 
-def _led(found: list[Piece]) -> list[Piece]:
+def _led(found: list[Claim]) -> list[Claim]:
     """Gives items, rows and code without marks those of the line that leads to them."""
-    out: list[Piece] = []
-    lead = Piece("lead", "", ())
-    for piece in found:
-        if piece.kind in ("item", "row", "code"):
-            above = lead.text if lead.kind == "lead" or piece.kind == "code" else ""
-            out.append(replace(piece, above=above, cited=piece.cited or (lead.cited if above else ())))
+    out: list[Claim] = []
+    lead = Claim("lead", "", ())
+    for claim in found:
+        if claim.kind in ("item", "row", "code"):
+            above = lead.text if lead.kind == "lead" or claim.kind == "code" else ""
+            out.append(replace(claim, above=above, cited=claim.cited or (lead.cited if above else ())))
         else:
-            lead = piece
-            out.append(piece)
+            lead = claim
+            out.append(claim)
     return out

@@ -16,8 +16,11 @@ from typing import NamedTuple
 
 from agent.answers.cite import passage_at
 from agent.answers.packing import Section
-from agent.grounding.fact_extraction import Fact, Kind, numeric_facts
-from agent.grounding.fact_matching import Held
+from agent.grounding.alignment import verbatim_units
+from agent.grounding.clauses import Wording, readings, topic_of
+from agent.grounding.fact_extraction import Fact
+from agent.grounding.fact_matching import FactIndex
+from agent.grounding.words import words
 from agent.text.corpus import Corpus, information
 from agent.text.normalize import plain
 from agent.text.sentences import split
@@ -35,20 +38,20 @@ _WINDOW = 4
 _LEAD = 300
 """Characters of the line above a list or table that count as part of each item and row."""
 
-_HALF, _NEARLY, WHOLE, _SOME = 0.5, 0.8, 0.9, 4
-"""The shares of a sentence's words in one span: from _HALF on it speaks of the same; from _NEARLY on none of
-its values may be another; from WHOLE on all of at least _SOME words bind the values to it."""
-
 _MARK = "xqzjkv"
 """A word that no text has."""
 
-_VALUES: tuple[Kind, ...] = ("number", "date", "time", "address", "hash", "power", "ordinal", "designation")
+_SHORT = 3
+"""Characters of a name that is too short to stand for its document."""
+
+_MOSTLY, _PARTLY = 0.5, 0.25
+"""The shares of a claim's information that stand in a source and a span of which it may be the own words."""
 
 ADDS = 0.12
 """The share of a sentence that a further span must add, where it adds no fact."""
 
 
-class Weights:
+class IdfWeights:
     """Stems of texts, and what each weighs: its idf, on a scale where an unknown word weighs 1."""
 
     def __init__(self, corpus: Corpus) -> None:
@@ -104,9 +107,16 @@ class Span:
     """A unit of a section, or a few neighbours: `section.text[start:end]`, with the headings above it."""
 
     def __init__(
-        self, section: Section, start: int, end: int, around: str = "", stems: frozenset[str] = frozenset()
+        self,
+        section: Section,
+        start: int,
+        end: int,
+        around: str = "",
+        lead: str = "",
+        stems: frozenset[str] = frozenset(),
     ) -> None:
-        self.section, self.start, self.end, self.around, self.stems = section, start, end, around, stems
+        self.section, self.start, self.end, self.stems = section, start, end, stems
+        self.around, self.lead = around, lead
 
     @property
     def text(self) -> str:
@@ -114,27 +124,27 @@ class Span:
         return self.section.text[self.start : self.end]
 
     @cached_property
-    def held(self) -> Held:
+    def held(self) -> FactIndex:
         """The span as a holder of facts."""
-        return Held(self.text, self.around)
+        return FactIndex(self.text, self.around)
 
 
 class Source:
     """A numbered section of the evidence, divided into spans."""
 
-    def __init__(self, number: int, section: Section, weights: Weights) -> None:
+    def __init__(self, number: int, section: Section, weights: IdfWeights) -> None:
         self.number, self.section, self._weights = number, section, weights
 
     @cached_property
     def spans(self) -> list[Span]:
         """The quotable units in order, and the lines between them that are long enough to say something."""
         places = list(self._places())
-        texts = [f"{around}\n{self.section.text[start:end]}" for start, end, around in places]
+        texts = [f"{around}\n{self.section.text[start:end]}" for start, end, around, _ in places]
         stems = self._weights.stems_of(texts)
         return [Span(self.section, *place, found) for place, found in zip(places, stems, strict=True)]
 
-    def _places(self) -> Iterator[tuple[int, int, str]]:
-        """Where the spans begin and end, and what belongs to each from above."""
+    def _places(self) -> Iterator[tuple[int, int, str, str]]:
+        """Where the spans begin and end, what belongs to each from above, and the line that leads to it."""
         text, end = self.section.text, 0
         for unit in split(text):
             context = passage_at(self.section, unit.start)[0].context
@@ -143,25 +153,57 @@ class Source:
             lead = unit.lead[-_LEAD:] if table or unit.lead.endswith(":") else ""
             around = "\n".join(filter(None, (context, above.strip(), lead)))
             yield from self._lines(end, unit.start)
-            yield unit.start, unit.end, around
+            yield unit.start, unit.end, around, lead if lead.endswith(":") else ""
             end = unit.end
         yield from self._lines(end, len(text))
 
-    def _lines(self, start: int, end: int) -> Iterator[tuple[int, int, str]]:
+    def _lines(self, start: int, end: int) -> Iterator[tuple[int, int, str, str]]:
         """Headings, or items of a list that look like headings, of `_TOLD` words or more."""
         for line in re.finditer(r"\S.*\S", self.section.text[start:end]):
             if len(re.findall(r"\w+", line.group())) >= _TOLD:
-                yield start + line.start(), start + line.end(), ""
+                yield start + line.start(), start + line.end(), "", ""
 
     @cached_property
     def stems(self) -> frozenset[str]:
         """The stems of all spans."""
         return frozenset[str]().union(*(span.stems for span in self.spans))
 
-    def read(self) -> None:
-        """Finds the spans, with what of them is made of digits, before they are asked for."""
+    @cached_property
+    def name(self) -> tuple[str, ...]:
+        """What its document is called."""
+        document = self.section.document
+        return tuple(one for one in (document.number, document.title) if one and len(one) > _SHORT)
+
+    @cached_property
+    def readings(self) -> list[tuple[Wording, ...]]:
+        """The words of each span, in the ways in which it may be read."""
+        found: list[tuple[Wording, ...]] = []
+        topic: tuple[str, ...] = ()
         for span in self.spans:
-            _ = span.held.numeric
+            found.append(readings(span.text, span.lead, topic, self.name))
+            topic = topic_of(found[-1][0]) or topic
+        return found
+
+    def verbatim(self, said: str, content: Mapping[str, float], facts: Iterable[Fact]) -> tuple[Span, ...]:
+        """The spans whose own words a claim is, if any. content: its stems with their weights.
+
+        The facts of the claim must be there too: the addresses of links are no words.
+        """
+        total = sum(content.values())
+        if not total or math.fsum(content[w] for w in content.keys() & self.stems) < _MOSTLY * total:
+            return ()
+        shared = (math.fsum(content[w] for w in content.keys() & span.stems) for span in self.spans)
+        near = [share >= _PARTLY * total for share in shared]
+        units = [found if at else () for found, at in zip(self.readings, near, strict=True)]
+        found = verbatim_units(words(said, self.name), units)
+        around = {near for at in found for near in (at, max(at - 1, 0))}
+        held = all(any(self.spans[at].held.holds(fact) for at in around) for fact in facts)
+        return tuple(self.spans[at] for at in found) if held else ()
+
+    def read(self) -> None:
+        """Finds the spans, with their words and what of them is made of digits, before they are asked for."""
+        for span, some in zip(self.spans, self.readings, strict=True):
+            _ = span.held.numeric, span.held.quotable, [(one.begins, one.vocabulary) for one in some]
 
     def holding(self, fact: Fact) -> list[Span]:
         """The spans that hold a fact; for a quotation or code that no one unit holds, neighbours together."""
@@ -170,7 +212,7 @@ class Source:
             return found
         return [span for span in self._windows() if span.held.holds(fact)][:1]
 
-    def verbatim(self, code: str) -> Span | None:
+    def code(self, code: str) -> Span | None:
         """Where these lines stand, white space aside."""
         places = [at for at, char in enumerate(self.section.text) if not char.isspace()]
         dense, wanted = "".join(self.section.text.split()), "".join(code.split())
@@ -187,7 +229,7 @@ class Source:
             for at in range(len(self.spans) - size + 1):
                 window = self.spans[at : at + size]
                 stems = frozenset[str]().union(*(span.stems for span in window))
-                yield Span(self.section, window[0].start, window[-1].end, window[0].around, stems)
+                yield Span(self.section, window[0].start, window[-1].end, window[0].around, stems=stems)
 
 
 def _joins(text: str, at: int) -> bool:
@@ -207,66 +249,6 @@ class Support:
     coverage: float
 
 
-_COUNTED = re.compile(r"(?<![\w.,])(\d[\d.,_]*)((?: [A-Za-z][\w'’-]*){3}| [A-Za-z]\w* \([^()\s]+\))")
-"""A figure with what it counts: three words, or one with its address or symbol."""
-
-
-def miscounted(text: str, found: Support) -> str | None:
-    """A figure that the spans give otherwise before the same words; None where there is none."""
-    ours, theirs = _counted(text), [_counted(span.text) for _, span in found.spans]
-    for words, figures in ours.items():
-        known = {figure: said for one in theirs for figure, said in one.get(words, {}).items()}
-        if known and (strange := figures.keys() - known.keys()):
-            wrong = min(strange)
-            return f"where it says {figures[wrong]}, the source says {known[min(known)]}"
-    return None
-
-
-def _counted(text: str) -> dict[tuple[str, ...], dict[str, str]]:
-    """What is counted, each with its figures and how they are written."""
-    out: dict[tuple[str, ...], dict[str, str]] = {}
-    for match in _COUNTED.finditer(" ".join(plain(text).replace("`", "").split())):
-        words = tuple(word.lower().rstrip("s") for word in match[2].split())
-        out.setdefault(words, {})[re.sub("[,_]", "", match[1]).rstrip(".")] = match.group()
-    return out
-
-
-def displaced(text: str, content: Mapping[str, float], found: Support) -> str | None:
-    """A value in a sentence that was put in the place of another, in words; None where there is none.
-
-    The closest span is the one that holds most of the sentence's words. Where it holds nearly all of them,
-    the sentence's values must be in it too, and of as many values none may be another.
-    """
-    words = {stem: weight for stem, weight in content.items() if not stem[:1].isdigit()}
-    total = sum(words.values())
-    if not total or not found.spans:
-        return None
-    shares = [math.fsum(words[w] for w in words.keys() & span.stems) / total for _, span in found.spans]
-    share = max(shares)
-    span = found.spans[shares.index(share)][1]
-    if share < _NEARLY:
-        return None
-    said = Held(text)
-    ours, theirs = numeric_facts(said.plain), numeric_facts(plain(span.text))
-    for kind in _VALUES:
-        here = [fact for fact in ours if fact.kind == kind]
-        there = [fact for fact in theirs if fact.kind == kind]
-        strange = [fact for fact in here if not span.held.holds(fact)]
-        instead = [fact for fact in there if not (said.holds(fact) or any(map(Held(fact.text).holds, here)))]
-        if instead and (strange or len(here) >= len(there)):
-            return f"where it says {(strange or here)[0].text}, the source says {instead[0].text}"
-        bound = share >= WHOLE and len(words) >= _SOME
-        if strange and bound and not _said_alike(strange[0], shares, found):
-            return f"its source does not say {strange[0].text} of this"
-    return None
-
-
-def _said_alike(fact: Fact, shares: Sequence[float], found: Support) -> bool:
-    """Whether a span that speaks of half of the sentence says the fact, as where two rules are one."""
-    spans = zip(shares, found.spans, strict=True)
-    return any(share >= _HALF and span.held.holds(fact) for share, (_, span) in spans)
-
-
 class Spelling(NamedTuple):
     """The stems with which a sentence spells a fact: of its figures or name alone, and with its unit."""
 
@@ -278,7 +260,7 @@ class Spelling(NamedTuple):
         return frozenset() if self.bare <= span.stems else self.whole
 
 
-def support(
+def select_evidence(
     content: Mapping[str, float], facts: Mapping[Fact, Spelling], sources: Sequence[Source]
 ) -> Support:
     """Chooses spans greedily: each next one holds most facts not yet held, then most words not yet there.

@@ -67,8 +67,8 @@ _NUMBER = rf"(?:{_DIGITS})(?:\.\d+)?(?!\.?\d)"
 _EXPONENT = r"\(?-?\d{1,3}\)?(?![\d.]*\d)"
 _WORDY = rf"""
       (?P<designation>(?<![A-Za-z0-9])(?P<series>EIP|ERC|BIP|CAIP|SLIP|RIP)(?P<many>s)?
-        [-_ ]?\#?(?P<nr>\d+)(?!\w)
-        (?P<more>(?:(?:/|(?(many)(?:,\ (?:and\ )?|\ and\ |\ or\ |\ &\ )|/))\d+(?!\w|[.,]\d))*))
+        [-_ ]?\#?(?P<nr>\d{{1,18}})(?!\w)
+        (?P<more>(?:(?:/|(?(many)(?:,\ (?:and\ )?|\ and\ |\ or\ |\ &\ )|/))\d{{1,18}}(?!\w|[.,]\d))*))
     | (?<!\w)(?P<hyphened>(?P<stem>[A-Za-z]{{2,12}})-(?P<figure>\d+))(?!\w|[.,-]\d)
     | (?<!\w)(?P<mdy>(?:(?=(?-i:[A-Z]))|(?=[a-z]+\ \d+\w*,?\ \d{{4}}))(?P<m3>{_MONTH})\.?\ (?P<d3>\d{{1,2}})
         (?:st|nd|rd|th)?(?!\w|[.,]\d)(?:,?\ (?P<y3>\d{{4}})(?!\d))?)
@@ -92,7 +92,7 @@ _DIGITAL = rf"""
     | (?<![\w.])(?P<scientific>(?P<sign2>(?<![\d)])[-+])?(?P<coefficient>{_NUMBER})
         e(?P<tens>[-+]?\d{{1,3}}))(?!\w)
     | (?<![\w./])(?P<share>(?P<over>\d{{1,6}})\ ?/\ ?(?P<under>\d{{1,6}}))(?![\w/])(?!\.\d)
-    | (?<![\w.])(?P<ordinal>(?P<nth>\d+)(?:st|nd|rd|th))(?!\w)
+    | (?<![\w.])(?P<ordinal>(?P<nth>\d{{1,18}})(?:st|nd|rd|th))(?!\w)
     | (?<!\w)(?P<plain>(?P<sign>(?<![\w).])-(?=[\d.]))?(?:(?P<digits>{_NUMBER})|(?P<tail>\.\d+))
         (?P<suffix>[^\W\d_]*)
         (?:[\s-](?:thousand|million|billion|trillion))?)(?!\w)(?:\s?(?:%|百?万|[萬亿億]))?
@@ -175,11 +175,17 @@ def hides_a_number(sentence: str) -> bool:
 
 
 def _is_idle(match: re.Match[str], text: str) -> bool:
-    """Whether `one` stands there as a pronoun, and claims no number."""
-    if match.group().lower() != "one":
+    """Whether a number claims nothing: `one` as a pronoun, or `the two` that were named before."""
+    said = match.group().lower()
+    if said in ("two", "three", "four"):
+        return bool(_ANAPHORIC.search(text, 0, match.start()))
+    if said != "one":
         return False
     after = re.match(r"[\s-]([a-z]+)", text[match.end() :])
     return after is None or not attached(after.group(1))
+
+
+_ANAPHORIC = re.compile(r"\b(?:the|these|those|all|both)\s$", re.IGNORECASE)
 
 
 def _parts(quoted: str) -> Iterator[str]:
@@ -311,7 +317,12 @@ _READERS: dict[str, _Reader] = {
 
 
 def _number(digits: str) -> Fraction:
-    return Fraction(re.sub("[,_' ]", "", digits))
+    """The number that digits say; of more than Python reads, one that no others say."""
+    bare = re.sub("[,_' ]", "", digits)
+    return Fraction(bare) if len(bare) <= _MOST_DIGITS else Fraction(int(bare.replace(".", "f"), 16))
+
+
+_MOST_DIGITS = 4000
 
 
 def _names(text: str) -> Iterator[Fact]:

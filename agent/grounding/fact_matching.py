@@ -28,7 +28,7 @@ _ORDINAL_WORDS = {
 _ORDINAL = re.compile(rf"(?<!\w)({'|'.join(_ORDINAL_WORDS)})(?!\w|[\s-]part)", re.IGNORECASE)
 
 
-class Held:
+class FactIndex:
     """A text that may hold facts: a unit of a source. around: headings and leads that belong to it."""
 
     def __init__(self, text: str, around: str = "") -> None:
@@ -90,14 +90,14 @@ def _numeric(text: str) -> dict[Kind, set[object]]:
     found: dict[Kind, set[object]] = {}
     for fact in numeric_facts(spaced):
         found.setdefault(fact.kind, set()).add(fact.key)
-        if fact.kind == "name" and (digits := re.fullmatch(r"[A-Za-z]+-(\d+)", fact.text)):
+        if fact.kind == "name" and (digits := re.fullmatch(r"[A-Za-z]+-(\d{1,18})", fact.text)):
             found.setdefault("number", set()).add(Quantity(Fraction(digits.group(1))))
     for match in _ORDINAL.finditer(spaced):
         found.setdefault("ordinal", set()).add(_ORDINAL_WORDS[match.group().lower()])
     return found
 
 
-def _held_number(fact: Fact, source: Held) -> bool:
+def _held_number(fact: Fact, source: FactIndex) -> bool:
     wanted = fact.key
     assert isinstance(wanted, Quantity)  # noqa: S101
     for held in source.quantities:
@@ -106,11 +106,23 @@ def _held_number(fact: Fact, source: Held) -> bool:
             return True
         if wanted.lacks_unit(held) and (wanted.measure in source.units or not wanted.written):
             return True
+    if fact.text[0].isalpha() and _said_otherwise(wanted, source):
+        return True
     years = {day[0] for day in source.numeric.get("date", ()) if isinstance(day, tuple)}
     return not wanted.unit and wanted.written in years
 
 
-def _held_date(fact: Fact, source: Held) -> bool:
+_ONE, _ZERO = re.compile(r"\b(?:an?|single|once|each)\b"), re.compile(r"\bzero\w*|\b0x0+\b")
+
+
+def _said_otherwise(wanted: Quantity, source: FactIndex) -> bool:
+    """Whether a source says one or zero without a number: `a single byte`, `the address 0x0`."""
+    pattern = _ONE if wanted.written == 1 else _ZERO if wanted.written == 0 else None
+    named = not wanted.unit or wanted.written == 0 or wanted.measure in source.units
+    return named and pattern is not None and bool(pattern.search(source.lower))
+
+
+def _held_date(fact: Fact, source: FactIndex) -> bool:
     wanted = fact.key
     assert isinstance(wanted, tuple)  # noqa: S101
     return any(
@@ -119,16 +131,16 @@ def _held_date(fact: Fact, source: Held) -> bool:
     )
 
 
-def _held_ordinal(fact: Fact, source: Held) -> bool:
+def _held_ordinal(fact: Fact, source: FactIndex) -> bool:
     bare = any(held.written == fact.key and not held.unit for held in source.quantities)
     return fact.key in source.numeric.get("ordinal", ()) or bare
 
 
-def _held_key(fact: Fact, source: Held) -> bool:
+def _held_key(fact: Fact, source: FactIndex) -> bool:
     return fact.key in source.numeric.get(fact.kind, ())
 
 
-def _held_power(fact: Fact, source: Held) -> bool:
+def _held_power(fact: Fact, source: FactIndex) -> bool:
     """Whether the power stands there with the same unit, or with none while the unit is named elsewhere."""
     assert isinstance(fact.key, tuple)  # noqa: S101
     *power, unit = fact.key
@@ -140,7 +152,7 @@ def _held_power(fact: Fact, source: Held) -> bool:
     return bool(units) and (unit in units or not unit[0] or (("", 1) in units and unit in source.units))
 
 
-def _held_hash(fact: Fact, source: Held) -> bool:
+def _held_hash(fact: Fact, source: FactIndex) -> bool:
     held = source.numeric.get("hash", set()) | source.numeric.get("address", set())
     if not isinstance(fact.key, tuple):
         return fact.key in held
@@ -150,11 +162,11 @@ def _held_hash(fact: Fact, source: Held) -> bool:
     return fact.key in held or (len(head + tail) >= 4 and longer)
 
 
-def _held_name(fact: Fact, source: Held) -> bool:
+def _held_name(fact: Fact, source: FactIndex) -> bool:
     name = str(fact.key)
     if name.endswith("()"):
         return _stands(name[:-2], source.plain)
-    simple = re.fullmatch(r"([A-Z]?[a-z]+|[A-Z]+)-?(\d+)", name)
+    simple = re.fullmatch(r"([A-Z]?[a-z]+|[A-Z]+)-?(\d{1,18})", name)
     if not simple:
         return _stands(name, source.plain) or (name[0] in "vV" and _stands(name.lower(), source.lower))
     word, digits = simple.groups()
@@ -165,17 +177,18 @@ def _held_name(fact: Fact, source: Held) -> bool:
     return "-" in name and bare and not other and _stands(word.lower(), source.lower)
 
 
-def _held_acronym(fact: Fact, source: Held) -> bool:
+def _held_acronym(fact: Fact, source: FactIndex) -> bool:
     letters = str(fact.key)
+    spaced = r"\s?".join(letters)
     if re.search(
-        rf"(?<![^\W_])(?:{letters}|{_SAME.get(letters, letters)})s?(?![^\W_])", source.plain, re.IGNORECASE
+        rf"(?<![^\W_])(?:{spaced}|{_SAME.get(letters, letters)})s?(?![^\W_])", source.plain, re.IGNORECASE
     ):
         return True
     initials = r"[\s-]+".join(rf"{letter}[a-z]+" for letter in letters)
     return re.search(rf"\b{initials}", source.plain, re.IGNORECASE) is not None
 
 
-def _held_code(fact: Fact, source: Held) -> bool:
+def _held_code(fact: Fact, source: FactIndex) -> bool:
     code = str(fact.key)
     name = code.removesuffix("()")
     if _stands(name, source.plain) or code in source.signatures:
@@ -184,12 +197,12 @@ def _held_code(fact: Fact, source: Held) -> bool:
     return code in source.dense and re.search(rf"(?<![\w.]){spaced}(?!\w|[.,]\d)", source.plain) is not None
 
 
-def _held_url(fact: Fact, source: Held) -> bool:
+def _held_url(fact: Fact, source: FactIndex) -> bool:
     url = str(fact.key)
     return re.search(rf"{re.escape(url)}/?(?![\w/?&=%#-])", source.plain) is not None
 
 
-def _held_quotation(fact: Fact, source: Held) -> bool:
+def _held_quotation(fact: Fact, source: FactIndex) -> bool:
     at = 0
     assert isinstance(fact.key, tuple)  # noqa: S101
     for part in fact.key:
@@ -217,7 +230,7 @@ def _stands(name: str, text: str) -> bool:
     return False
 
 
-_TESTS: dict[Kind, Callable[[Fact, Held], bool]] = {
+_TESTS: dict[Kind, Callable[[Fact, FactIndex], bool]] = {
     "address": _held_hash, "hash": _held_hash, "designation": _held_key, "name": _held_name,
     "acronym": _held_acronym, "code": _held_code, "url": _held_url, "number": _held_number,
     "power": _held_power, "ordinal": _held_ordinal, "date": _held_date, "time": _held_key,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from agent.answers.values import Citation, Disagreement, Sentence
-from agent.grounding.evidence_selection import Weights
+from agent.grounding.evidence_selection import IdfWeights
 from agent.grounding.fact_extraction import Fact, facts
 from agent.text.quantities import Quantity
 
@@ -16,7 +16,7 @@ _ALIKE = 0.6
 
 
 def disagreements(
-    sentences: Sequence[Sentence], citations: Sequence[Citation], weights: Weights
+    sentences: Sequence[Sentence], citations: Sequence[Citation], weights: IdfWeights
 ) -> tuple[Disagreement, ...]:
     """The pairs of sentences, alike in words, of different documents, that share no value of one unit."""
     documents = {citation.number: citation.source.uri for citation in citations}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
 
-__all__ = ["Evidence", "Request", "Terms", "compose", "fitted"]
+__all__ = ["Evidence", "Request", "Terms", "compose", "fitted", "unforged"]
 
 _MOST_RESERVE = 4096
 """Tokens that an answer is promised at most."""
@@ -248,8 +248,8 @@ def _packed(evidence: Evidence, question: str, boundary: str, room: int, terms: 
     sections, ranked = evidence.sections, evidence.ranked()
 
     def block(number: int, text: str, verdict: Verdict) -> _Block:
-        head = f"--- {boundary} [{number}] {_unforged(sections[number].place, boundary)}"
-        shown = f"{head}\n{_unforged(text, boundary)}"
+        head = f"--- {boundary} [{number}] {unforged(sections[number].place, boundary)}"
+        shown = f"{head}\n{unforged(text, boundary)}"
         return _Block(number, sections[number], shown, terms.count(f"{shown}\n"), verdict)
 
     whole = {number: block(number, sections[number].text.strip("\n"), "kept") for number in ranked}
@@ -301,7 +301,7 @@ def _twin(hit: Hit, terms: Terms) -> PackedItem:
     return PackedItem(hit.passage.id, hit.document.path, terms.count(hit.passage.text), "near-duplicate")
 
 
-def _unforged(text: str, boundary: str) -> str:
+def unforged(text: str, boundary: str) -> str:
     """A text in which the boundary does not occur. What is quoted from is not altered, only what is sent."""
     return text.replace(boundary, f"{boundary[:1]}…")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from agent.answers.markdown import told
 from agent.answers.place import citation_line, link, place
-from agent.answers.values import EXTRACTIVE
+from agent.answers.values import EXTRACTIVE, UNVERIFIED
 from agent.text.render import clean, one_line
 from index.values import Hit, SourceRef
 
@@ -93,7 +94,8 @@ def _marked(text: str) -> Text:
     from rich.text import Text
 
     marked = Text(text)
-    marked.highlight_regex(r"\[\d+\](?=(?:\s*\[\d+\])*\W*$)", "cyan")
+    marked.highlight_regex(rf"\[\d+\](?=(?:\s*\[\d+\])*(?: {re.escape(UNVERIFIED)})?\W*$)", "cyan")
+    marked.highlight_regex(re.escape(UNVERIFIED), "yellow")
     return marked
 
 

@@ -236,7 +236,7 @@ _PARTS = {
 _COUNT = "|".join([*_SMALL, *_TENS, *_LARGE])
 _PART = rf"(?:{'|'.join(_PARTS)})s?"
 SPOKEN = re.compile(
-    rf"(?<![\w-])(?:(?:an?\s+)?(?:{_COUNT})(?:(?:[\s-]|(?<=hundred)\sand\s|(?<=thousand)\sand\s)(?:{_COUNT}))*"
+    rf"(?<![\w-])(?:half\s+an?\s+(?:{'|'.join(_LARGE)})|(?:an?\s+)?(?:{_COUNT})(?:(?:[\s-]|(?<=hundred)\sand\s|(?<=thousand)\sand\s)(?:{_COUNT}))*"
     rf"(?:[\s-]{_PART})?|an?\s+(?:{_PART}(?=\s+of\b)|quarter|eighth|tenth)|half)(?![\w])",
     re.IGNORECASE,
 )
@@ -251,7 +251,10 @@ def spoken(words: str) -> list[Fraction]:
     """
     found: list[Fraction] = []
     total, part, last = 0, 0, ""
-    for word in re.findall(r"[a-z]+", words.lower()):
+    said = re.findall(r"[a-z]+", words.lower())
+    if said[0] == "half" and said[-1] in _LARGE:
+        return [Fraction(_LARGE[said[-1]], 2)]
+    for word in said:
         if (divisor := _PARTS.get(word) or _PARTS.get(word.removesuffix("s"))) is not None:
             return [*found, Fraction((total + part) or 1, divisor)]
         if word in _LARGE:

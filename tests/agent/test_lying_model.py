@@ -18,7 +18,7 @@ from agent.text.sentences import split
 from index.library import Library
 from index.settings import Settings
 from tests.agent.endpoint import Reply, Request, say
-from tests.agent.test_adversary import SPOILERS, True_, derivable, digits_of
+from tests.agent.test_adversary import IN_WORDS, SPOILERS, True_, derivable, digits_of
 
 QUESTIONS = (
     "How does the base fee move when a block is full?",
@@ -37,17 +37,19 @@ class Liar:
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
         self._spoilers = itertools.cycle(SPOILERS)
-        self.lies: list[str] = []
+        self.lies: list[tuple[str, str]] = []
 
     def __call__(self, request: Request) -> Reply:
         if "Divide the question" in request.text:
             return say("the question itself")
+        if request.text.startswith("Decide for each sentence"):
+            return say("all of it is true")
         true = list(self._true(request))
         for spoiler in itertools.islice(self._spoilers, 3 * len(SPOILERS)):
             made = next(filter(None, (spoiler(self._rng.choice(true), self._rng) for _ in range(60))), None)
             if made:
                 draft, lie = made
-                self.lies.append(lie)
+                self.lies.append((spoiler.__name__, lie))
                 kept = self._rng.choice(true)
                 return say(f"{kept.text} [{kept.number}]. {draft}")
         raise AssertionError("nothing to spoil")
@@ -83,7 +85,7 @@ def faults_of(answer: Answer, library: Library) -> list[str]:
 
 
 @pytest.mark.slow
-def test_no_lie_of_a_model_is_shown(endpoint, sample_library, tmp_path):
+def test_no_lie_of_a_model_is_verified_or_shown_unmarked(endpoint, sample_library, tmp_path):
     folder = shutil.copytree(sample_library, tmp_path / "library")
     library = Library(folder)
     known = "\n".join(
@@ -96,9 +98,10 @@ def test_no_lie_of_a_model_is_shown(endpoint, sample_library, tmp_path):
         liar.lies.clear()
         session = Session(library, settings, keep=False)
         answer = asyncio.run(final(session.ask(question, fresh=True)))
-        shown = " ".join(sentence.text for sentence in answer.sentences)
         assert not faults_of(answer, library), (at, answer.text)
-        for lie in liar.lies:
-            assert not lie or lie in known or lie not in shown, (at, lie, answer.text)
+        for name, lie in liar.lies:
+            for sentence in answer.sentences if lie and lie not in known else ():
+                told = lie in sentence.text
+                assert not told or (name in IN_WORDS and not sentence.verified_by), (at, lie, answer.text)
         kept += bool(answer.sentences)
     assert kept >= 0.9 * CASES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 import shutil
@@ -11,10 +12,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from agent.answers.events import Draft, Event, Final, Step, Withdrawn, final
+from agent.answers.markdown import to_markdown
 from agent.answers.values import NOT_IN_LIBRARY, Answer, Answers, from_json, to_json
 from agent.session import Session
+from agent.surfaces.bots.render import answer_text
+from agent.surfaces.terminal import show_answer
 from index.errors import BudgetError, SettingsError
 from index.library import Library
 from index.settings import Settings
@@ -133,8 +138,8 @@ def test_a_repair_that_mends_leaves_nothing_removed(endpoint, session_of):
 @pytest.mark.parametrize(
     "said",
     [
-        "The base fee rises.",
-        "The base fee rises [99].",
+        "The base fee is 1877 wei.",
+        "Teapots whistle [99].",
         "Die Grundgebühr wurde 1877 erfunden [1].",
         "I am a teapot [0].",
     ],
@@ -349,20 +354,92 @@ def test_a_question_about_two_things_is_divided_and_both_are_searched(endpoint, 
     assert sum("searching" in step for step in answer.steps) == 3
 
 
-def test_a_judge_decides_what_is_supported(endpoint, session_of):
-    judged = []
+PARAPHRASE = "The next block's base fee goes up by 12.5 percent after a full block"
+
+
+def judged(reply: str | None) -> Callable[[Request], Reply]:
+    """A model that paraphrases, and says this where it judges; None: it never answers then."""
 
     def script(request: Request) -> Reply:
-        if request.body["model"] == "judge":
-            judged.append(request.text)
-            return say("1 no")
-        return truthful(request)
+        if not request.text.startswith("Decide for each sentence"):
+            return say(f"{PARAPHRASE} [1].")
+        return broken("stall") if reply is None else say(reply)
 
-    answer = answered(session_of(endpoint(script), judge_model="judge"), FEE)
-    assert judged
-    assert TRUE in judged[0]
-    assert answer.refused
+    return script
+
+
+def test_the_model_that_answers_judges_what_is_not_verbatim(endpoint, session_of):
+    served = endpoint(judged('{"1": "yes"}'))
+    answer = answered(session_of(served), FEE)
+    assert [sentence.verified_by for sentence in answer.sentences] == ["gpt-4.1-mini"]
+    assert PARAPHRASE in served.requests[-1].text
+    assert len(served.requests) == 2
     assert "judge" in answer.prompts
+
+
+def test_a_judge_s_no_removes_with_the_reason(endpoint, session_of):
+    served = endpoint(judged('```json\n{"1": "no"}\n```'))
+    answer = answered(session_of(served, judge_model="stern"), FEE)
+    assert answer.refused
+    assert answer.removed == (f"{PARAPHRASE}.",)
+    assert any("does not say this, as stern judges" in note for note in answer.notes)
+    assert {"gpt-4.1-mini", "stern"} == {request.body["model"] for request in served.requests}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "yes",
+        "1 yes",
+        '{"1": "maybe"}',
+        '{"1": true}',
+        '["yes"]',
+        '{"2": "yes"}',
+        '{"1": "yes", "1": "no"}',
+        None,
+    ],
+)
+def test_a_verdict_that_is_unreadable_late_or_missing_is_none(endpoint, session_of, reply):
+    answer = answered(session_of(endpoint(judged(reply)), deadline=6.0), FEE)
+    [sentence] = answer.sentences
+    assert sentence.verified_by is None
+    assert "12.5 percent" in sentence.beside
+    assert answer.text == f"{PARAPHRASE}. [1][2] (unverified)"
+    assert any("judge gpt-4.1-mini" in note for note in answer.notes)
+
+
+def test_unverified_sentences_are_shown_beside_the_source_s_own_words(endpoint, session_of):
+    answer = answered(session_of(endpoint(judged("?"))), FEE)
+    out = Console(record=True, width=1000, file=io.StringIO())
+    show_answer(answer, out)
+    message = "".join(span.text for block in answer_text(answer) for span in block.spans)
+    for form in (out.export_text(), to_markdown(answer).replace("\\", ""), message):
+        assert f"{PARAPHRASE}. [1][2] (unverified)" in form
+        assert f"The source says: “{answer.sentences[0].beside}” [1][2]" in form
+
+
+def test_unverified_sentences_are_removed_where_that_is_set(endpoint, session_of):
+    answer = answered(session_of(endpoint(judged("?")), unverified="remove"), FEE)
+    assert answer.removed == (f"{PARAPHRASE}.",)
+    assert answer.refused
+
+
+def test_a_right_answer_is_not_lost_to_its_form(endpoint, session_of):
+    def script(request: Request) -> Reply:
+        return say(NOT_IN_LIBRARY) if "failed" in request.text else say(f"{TRUE}. {FALSE}.")
+
+    answer = answered(session_of(endpoint(script)), FEE)
+    assert answer.text == f"{TRUE}. [1]"
+    assert answer.removed == (f"{FALSE}.",)
+    assert any("1877" in note for note in answer.notes)
+
+
+def test_a_verifier_that_cannot_be_loaded_is_told(endpoint, session_of, tmp_path):
+    session = session_of(endpoint(judged("?")), verifier=str(tmp_path))
+    answer = answered(session, FEE)
+    assert [sentence.verified_by for sentence in answer.sentences] == [None]
+    assert any("cannot be loaded" in note and "`verifier`" in note for note in answer.notes)
 
 
 def test_as_of_sees_only_what_was_there(session_of):
