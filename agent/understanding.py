@@ -36,8 +36,11 @@ _POLITE = re.compile(
     r"(?:,?\s*\b(?:please|pls|thanks|thank you|in (?:short|brief|simple (?:terms|words))))\W*$", re.IGNORECASE
 )
 
+_FILLER = re.compile(r"\b(?:exactly|actually|really|basically|currently|nowadays)\b\s?", re.IGNORECASE)
+"""Words that add nothing to what a question is about."""
+
 _DEFINITION = re.compile(
-    r"^\W*(?:what(?:'s|’s| is| are| was| were)|who or what is|wh?at exactly (?:is|are)|"
+    r"^\W*(?:what(?:'s|’s| is| are| was| were| exactly is| exactly are)|who or what is|what exactly (?:is|are)|"
     r"(?:explain|define|describe|tell me about|tell us about|summari[sz]e|introduce)|meaning of"
     r"|definition of)\b"
     r"|^\W*(?:was (?:ist|sind)|qu['’]est[- ]ce (?:que|qu)|c['’]est quoi"
@@ -164,7 +167,7 @@ def subject(text: str) -> str:
     >>> subject("Please explain to me how EIP-1559 works, thanks"), subject("Tell me about permit")
     ('EIP-1559 works', 'permit')
     """
-    bare = _POLITE.sub("", _REQUEST.sub("", text)).strip(" .,:;!")
+    bare = _FILLER.sub("", _POLITE.sub("", _REQUEST.sub("", text))).strip(" .,:;!")
     return bare if terms(bare) else text
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from agent.answerers.selection import MOST_SENTENCES, Extraction, Quote, Scorer, Wish, select
+from agent.answerers.selection import MOST_SENTENCES, OPENING, Extraction, Quote, Scorer, Wish, select
 from agent.answers.cite import cite
 from agent.answers.question import Question
 from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Draft, Sentence, Usage
@@ -18,7 +20,7 @@ from agent.text.normalize import is_foreign
 from agent.text.render import readable, rendered
 from index.catalogue import STANDING
 from index.errors import BudgetError
-from index.values import Document, Filters, Hit, SourceRef
+from index.values import Document, Filters, Hit, Passage, SourceRef
 from index.words import query_terms
 
 CANDIDATES = 30
@@ -32,6 +34,9 @@ NEAREST = 3
 
 _OF_ONE = 8
 """Passages of a document that the question names, besides those that the search brings."""
+
+_OPENING_PASSAGES = 3
+"""Passages of an abstract or introduction that are read for a definition."""
 
 _MORE = 6
 """Sentences of an answer that is asked to list something."""
@@ -51,6 +56,14 @@ class Library(Corpus, Protocol):
 
     def search(self, question: str, k: int = 10, filters: Filters = ...) -> list[Hit]:
         """The k best passages, best first."""
+        ...
+
+    def documents(self) -> list[Document]:
+        """All documents."""
+        ...
+
+    def passages(self, uri: str) -> list[Passage]:
+        """All passages of a document in order."""
         ...
 
     def named(self, designations: Sequence[str]) -> list[Document]:
@@ -81,14 +94,15 @@ class Quoted:
         if question.entities.documents and not named and question.wants == "definition":
             names = " or ".join(question.entities.documents)
             return _refused(plan, pack(hits, plan), hits, f"{NOT_IN_LIBRARY[:-1]}: it holds no {names}.")
-        if not named and question.wants == "definition":
-            named = self._defining(subject, hits)
-            hits = self._with(named, hits, subject, question.filters)
+        if question.wants == "definition":
+            named = list(named) or self._defining(subject, hits)
+            hits = self._openings(named, self._with(named, hits, subject, question.filters))
         packing = pack(hits, plan)
         wish = Wish(
             question=f"{question.before} {asked}".strip(),
             subject=subject,
             defines=question.wants == "definition",
+            compares=question.wants == "comparison",
             named=frozenset(document.uri for document in named),
             most=_MORE if question.wants == "list" else MOST_SENTENCES,
         )
@@ -145,16 +159,31 @@ class Quoted:
                     first.setdefault(hit.passage.id, hit)
         return [*first.values(), *(hit for hit in hits if hit.passage.id not in first)]
 
+    def _openings(self, documents: Iterable[Document], hits: Sequence[Hit]) -> list[Hit]:
+        """The passages in which some documents say what they are, then the hits that are not among them."""
+        first: dict[str, Hit] = {}
+        for document in documents:
+            passages = self._library.passages(document.uri)
+            opening = [one for one in passages if one.heading and OPENING.search(one.heading[-1])]
+            for passage in (opening or passages[1:])[:_OPENING_PASSAGES]:
+                first[passage.id] = Hit(document, passage, max((hit.score for hit in hits), default=1.0))
+        return [*first.values(), *(hit for hit in hits if hit.passage.id not in first)]
+
     def _defining(self, subject: str, hits: Sequence[Hit]) -> list[Document]:
-        """The document whose title is the thing that is to be defined, the most settled one of several."""
+        """The document whose title is the thing that is to be defined; of several, what others build on."""
         wanted = {word: set(self._library.stems(word)) for word in subject.split()}
         documents = {hit.document.uri: hit.document for hit in reversed(hits)}
         places = {hit.document.uri: at for at, hit in reversed(list(enumerate(hits)))}
         shares = {uri: self._share(wanted, document.title) for uri, document in documents.items()}
 
-        def rank(uri: str) -> tuple[float, int, float, int]:
+        required = Counter(name for document in self._library.documents() for name in document.requires)
+
+        def rank(uri: str) -> tuple[float, int]:
             document = documents[uri]
-            return shares[uri], _begins(document.title, subject), _settled(document), -places[uri]
+            cover = self._cover(subject.split(), document.title)
+            built_on = math.log1p(required[document.number or ""])
+            known = 0.5 * cover + 0.15 * built_on + 0.2 * _settled(document)
+            return shares[uri] + known, -places[uri]
 
         best = max(shares, key=rank, default="")
         return [documents[best]] if best and shares[best] >= _ABOUT else []
@@ -166,17 +195,18 @@ class Quoted:
         held = [not stems.isdisjoint(some) or (len(w) > 2 and w in initials) for w, some in wanted.items()]
         return sum(held) / len(held) if held else 0.0
 
+    def _cover(self, words: Sequence[str], title: str) -> float:
+        """The share of a title's words that these words are, or stand for as an acronym."""
+        stems = {stem for word in words for stem in self._library.stems(word)}
+        parts = re.findall(r"[^\W_]+", title)
+        held = sum(not stems.isdisjoint(self._library.stems(part)) for part in parts)
+        initials = _initials(title)
+        spelled = max((len(word) for word in words if len(word) > 2 and word in initials), default=0)
+        return max(held, spelled) / max(len(parts), 1)
+
 
 def _initials(title: str) -> str:
     return "".join(word[0] for word in re.findall(r"[^\W_]+", title)).lower()
-
-
-def _begins(title: str, subject: str) -> int:
-    """How a title begins: 2 with the words that an acronym stands for, 1 with the subject itself, else 0."""
-    first = subject.partition(" ")[0]
-    if len(first) > 2 and _initials(title).startswith(first):
-        return 2
-    return int(title.lower().startswith(first))
 
 
 def _settled(document: Document) -> float:

@@ -81,10 +81,18 @@ _ASIDE = re.compile(
 )
 """Headings of sections that answer nothing but what they are named by."""
 
-_OPENING = re.compile(
+OPENING = re.compile(
     r"\b(?:abstract|simple summary|summary|introduction|overview|motivation|purpose|definition)\b",
     re.IGNORECASE,
 )
+
+
+_CONTRAST = re.compile(
+    r"\b(?:unlike|whereas|while|instead|differs?|different(?:ly)?|differences?|compared|contrast|opposite|opposed|rather"
+    r"|however|in addition to|on the other hand|both|previous(?:ly)?|no longer|replaces?d?|extends?)\b",
+    re.IGNORECASE,
+)
+"""Words by which a sentence tells things apart."""
 
 
 class Scorer(Protocol):
@@ -207,13 +215,14 @@ def about(document: Document, passage: Passage) -> str:
 class Wish:
     """What is asked of the selection.
 
-    question: as the reader reads it; subject: the words that sentences are found by; defines: whether a thing
-    is to be defined; named: uris of the documents that the question names; most: sentences at most.
+    question: as the reader reads it; subject: the words that sentences are found by;
+    defines, compares: whether a thing is to be defined, or several told apart; named: uris of the documents that the question names; most: sentences at most.
     """
 
     question: str
     subject: str
     defines: bool = False
+    compares: bool = False
     named: frozenset[str] = frozenset()
     most: int = MOST_SENTENCES
 
@@ -262,7 +271,12 @@ def _prior(candidate: _Candidate, wish: Wish, asked: QuestionTerms) -> float:
     """What speaks for a sentence before it is read: its document, its place there, and its status."""
     settled = STANDING.get((candidate.section.document.status or "").lower(), 0.0)
     named = candidate.section.document.uri in wish.named
-    looks = _LOOKS * (bool(asked.forms) and asked.formed(candidate.text)) + _HOLDS * _sort(candidate, asked)
+    apart = wish.compares and bool(_CONTRAST.search(candidate.text))
+    looks = (
+        _HOLDS * apart
+        + _LOOKS * (bool(asked.forms) and asked.formed(candidate.text))
+        + _HOLDS * _sort(candidate, asked)
+    )
     return _BY_NAME * named + _OPENS * candidate.opens + _SETTLED * settled + looks
 
 
@@ -284,7 +298,7 @@ def _candidates(
             if not _quotable(body, sentence) or _aside(section, passage):
                 continue
             around = frozenset(corpus.stems(f"{passage.context}\n{sentence.lead}"))
-            opens = defined and at < 2 and bool(heading and _OPENING.search(heading[-1]))
+            opens = defined and at < 2 and bool(heading and OPENING.search(heading[-1]))
             words = frozenset(corpus.stems(body))
             found.append(_Candidate(section, passage, sentence, words, around, named, opens))
     return found
@@ -363,11 +377,11 @@ def _choose(
 
     Where several documents are named, each has its best sentence before any has its second.
     """
-    chosen: list[int] = []
-    said: frozenset[str] = frozenset()
+    chosen = _opening(candidates, wish)
+    said: frozenset[str] = frozenset().union(*(candidates[i].words for i in chosen))
     owed = {c.section.document.uri for c in candidates} & wish.named if len(wish.named) > 1 else set()
     floor = max(scores) - _BEHIND
-    left = set(range(len(scores)))
+    left = set(range(len(scores))) - set(chosen)
     while left and len(chosen) < max(wish.most, len(wish.named)):
         gains = {i: scores[i] + bool(chosen) * asked.share(candidates[i].words - said) for i in left}
         due = {i for i in left if candidates[i].section.document.uri in owed}
@@ -382,6 +396,12 @@ def _choose(
         owed.discard(candidates[best].section.document.uri)
         said |= candidates[best].words
     return chosen
+
+
+def _opening(candidates: Sequence[_Candidate], wish: Wish) -> list[int]:
+    """The sentence in which the document that is to be defined says first what it is."""
+    opens = [i for i, c in enumerate(candidates) if c.opens and c.section.document.uri in wish.named]
+    return [min(opens, key=lambda i: candidates[i].sentence.start)] if wish.defines and opens else []
 
 
 def _support(
