@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from agent.answers.packing import PackingReport
 from agent.answers.question import Question
 from agent.answers.values import NOT_IN_LIBRARY, Answer, Citation, Draft, Sentence, Usage, identify
+from agent.onchain import known as tables
 from agent.onchain import sandbox
+from agent.onchain.clauses import GENERAL
+from agent.onchain.flows import Statement
 from agent.onchain.lexer import Known, Token, tokens
-from agent.onchain.parser import GENERAL, Reading, read
-from agent.onchain.report import Statement, cut, told
+from agent.onchain.parser import Reading, read
+from agent.onchain.report import cut, told
 from agent.onchain.sandbox import Limits, Result
 from agent.onchain.terms import Declined
-from agent.onchain.verbalize import Names
 from agent.requests.budget import count_tokens
 from index.errors import BudgetError, LibraryError
 from index.values import Filters, Hit, Kind, SourceRef
@@ -36,7 +38,8 @@ SECONDS = 20.0
 
 CUE = re.compile(
     r"\b0x[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?\b|\d{6}|block|transac|\btxn?s?\b|transfer|approv|\blogs?\b|event"
-    r"|swap|gas|base ?fee|\bfees?\b|\btips?\b|sender|mint|deploy|contract|wrap|\beth\b|\bsent\b|selector|spender|\btokens?\b",
+    r"|swap|gas|base ?fee|\bfees?\b|\btips?\b|sender|mint|deploy|contract|wrap|\beth\b|\bsent\b|selector"
+    r"|spender|\btokens?\b",
     re.IGNORECASE,
 )
 """What a question must hold to be looked at here at all; a cheap test."""
@@ -48,7 +51,7 @@ NAMED_HASH = re.compile(
 
 _ROWS = re.compile(r"^\s*(?:list|show|any|were|was|did)\b", re.IGNORECASE)
 
-_PAST = re.compile(r"\b(?:was|were|did|has been|have been|had)\b", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:was|were|did|been|had)\b", re.IGNORECASE)
 
 _ANAPHORA = re.compile(r"\b(?:it|its|that|this|them|their|they|those|these|same)\b", re.IGNORECASE)
 
@@ -116,8 +119,10 @@ def _drafted(library: object, question: Question) -> tuple[Draft, tuple[str, ...
     room = question.budget - count_tokens(question.read_as)
     sentences: tuple[Sentence, ...] = ()
     citations: tuple[Citation, ...] = ()
+    rest: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if isinstance(found, _Refused):
-        text, rest, notes = f"{NOT_IN_LIBRARY[:-1]}: {found.why}.", (), ()
+        text = f"{NOT_IN_LIBRARY[:-1]}: {found.why}."
     else:
         kept = cut(found.statements, lambda text: count_tokens(text) * 3 // 2 <= room)
         if not kept:
@@ -252,12 +257,12 @@ def _statements(
             chain
             for (chain,) in connection.execute("SELECT DISTINCT chain FROM blocks ORDER BY 1").fetchall()
         ]
-        known = _known(connection, chains)
+        known = tables.known(connection, chains)
         anchored = known is not None and _anchored(connection, question, known)
         if known is None or (not anchored and GENERAL.search(question)):
             return None
         try:
-            reading = read(question, known, lambda one: _kind_of(connection, one))
+            reading = read(question, known, lambda one: tables.kind_of(connection, one))
         except Declined as fault:
             return (
                 _Refused(str(fault)) if anchored or _about_rows(tokens(question, known), question) else None
@@ -266,7 +271,7 @@ def _statements(
             return None
         if len(chains) > 1:
             return _Refused(f"the library holds {' and '.join(chains)}; say which by the filter on chains")
-        names = _names(connection, known)
+        names = tables.names(known)
         found = [
             statement
             for one in reading.queries
@@ -284,7 +289,7 @@ def _statements(
 
 
 def _about_rows(found: list[Token], question: str) -> bool:
-    """Whether a question that names no place on a chain is about its rows all the same: how many there were."""
+    """Whether a question that names no place on a chain is about its rows: how many there were."""
     unknown = [one for one in found if not one.kinds]
     rows = any(
         one.value("subject") in ("transactions", "logs", "transfers") or "token_value" in one.kinds
@@ -294,7 +299,8 @@ def _about_rows(found: list[Token], question: str) -> bool:
     )  # fmt: skip
     past = bool(_PAST.search(question))
     plain = not unknown and not any("beyond" in one.kinds for one in found)
-    return _measures(found) and rows and (plain or (past and len(unknown) <= 3))
+    measured = _measures(found)
+    return rows and ((plain and (measured or past)) or (measured and past and len(unknown) <= 3))
 
 
 def _measures(found: list[Token]) -> bool:
@@ -310,7 +316,7 @@ def _complete(reading: Reading, question: str, known: Known) -> bool:
     """Whether a question that names no place on a chain asks its rows alone, and for a figure."""
     found = tokens(question, known)
     scoped = any("scope" in one.kinds for one in found)
-    named = any("address_value" in one.kinds for one in found)
+    named = any((one.value("address_value") or "") not in {"", *known.decimals} for one in found)
     return not reading.rest and not named and (scoped or _measures(found) or bool(_ROWS.search(question)))
 
 
@@ -327,86 +333,10 @@ def _anchored(connection: DuckDBPyConnection, question: str, known: Known) -> bo
         return True
     hashes = re.findall(r"\b0x[0-9a-f]{64}\b", question.lower())
     return (
-        any(_kind_of(connection, one) for one in hashes)
+        any(tables.kind_of(connection, one) for one in hashes)
         or bool(hashes and NAMED_HASH.search(question))
-        or _stands(connection, question)
+        or tables.stands(connection, question)
     )
-
-
-def _known(connection: DuckDBPyConnection, chains: list[str]) -> Known | None:
-    """What there is to name; None where there is nothing."""
-    span = connection.execute(
-        "SELECT min(block_number), max(block_number) FROM (SELECT block_number FROM blocks"
-        " UNION ALL SELECT block_number FROM transactions UNION ALL SELECT block_number FROM events)"
-    ).fetchone()
-    if span is None or span[0] is None:
-        return None
-    symbols: dict[str, list[str]] = {}
-    decimals: dict[str, int] = {}
-    for symbol, address, places in connection.execute(
-        "SELECT symbol, address, decimals FROM tokens WHERE symbol IS NOT NULL ORDER BY ALL"
-    ).fetchall():
-        symbols.setdefault(symbol, []).append(address)
-        if places is not None:
-            decimals[address] = int(places)
-    return Known(
-        chain=" and ".join(chains),
-        first=span[0],
-        last=span[1],
-        symbols={symbol: tuple(some) for symbol, some in symbols.items()},
-        decimals=decimals,
-        tokens=_column(
-            connection, "SELECT DISTINCT address FROM events WHERE event IN ('Transfer', 'Approval')"
-        ),
-        events=_column(connection, "SELECT DISTINCT event FROM events WHERE event IS NOT NULL"),
-        arguments=_column(
-            connection, "SELECT DISTINCT unnest(json_keys(args)) FROM events WHERE args IS NOT NULL"
-        ),
-        declared=_column(connection, "SELECT DISTINCT declared_in FROM events WHERE event IS NOT NULL"),
-    )
-
-
-def _names(connection: DuckDBPyConnection, known: Known) -> Names:
-    del connection
-    return {
-        address: (symbol, known.decimals.get(address))
-        for symbol, some in known.symbols.items()
-        for address in some
-    }
-
-
-def _column(connection: DuckDBPyConnection, query: str) -> frozenset[str]:
-    return frozenset(value for (value,) in connection.execute(query).fetchall())
-
-
-def _stands(connection: DuckDBPyConnection, question: str) -> bool:
-    """Whether the question names an address that stands in a row."""
-    addresses = re.findall(r"\b0x[0-9a-f]{40}\b", question.lower())
-    columns = {
-        "transactions": ("from_address", "to_address", "contract_address"),
-        "events": ("address", "from_address", "to_address", "owner", "spender"),
-        "token_transfers": ("from_address", "to_address"),
-        "blocks": ("miner",),
-    }
-    return bool(addresses) and any(
-        connection.execute(
-            f"SELECT 1 FROM {table} WHERE {' OR '.join(f'list_contains(?, {c})' for c in some)} LIMIT 1",  # noqa: S608
-            [addresses] * len(some),
-        ).fetchall()
-        for table, some in columns.items()
-    )
-
-
-def _kind_of(connection: DuckDBPyConnection, value: str) -> str:
-    for kind, table, column in (
-        ("transaction", "transactions", "transaction_hash"),
-        ("transaction", "events", "transaction_hash"),
-        ("block", "blocks", "block_hash"),
-        ("topic", "events", "topic0"),
-    ):
-        if connection.execute(f"SELECT 1 FROM {table} WHERE {column} = ? LIMIT 1", [value]).fetchall():  # noqa: S608
-            return kind
-    return ""
 
 
 def _cited(

@@ -1,4 +1,4 @@
-"""What can be asked of: the subjects, their columns with kinds and units, and the relations that have them."""
+"""What can be asked of: the subjects, their columns with kinds and units, and their relations."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ SUBJECTS: Mapping[SubjectName, Subject] = {
                 ("transaction_type", "type", "category"),
                 ("selector", "selector", "text"),
                 ("input_size", "input size", "bytes"),
-                ("logs", "number of logs", "number"),
-                ("transfers", "number of token transfers", "number"),
+                ("logs", "log count", "number"),
+                ("transfers", "token transfer count", "number"),
             ),
         ),
         Subject(
@@ -193,10 +193,10 @@ SUBJECTS: Mapping[SubjectName, Subject] = {
                 ("base_fee_per_gas", "base fee per gas", "gwei"),
                 ("seconds", "Unix time in seconds", "number", "epoch(block_timestamp)::BIGINT"),
                 ("size", "size", "bytes"),
-                ("transaction_count", "number of transactions", "number"),
+                ("transaction_count", "transaction count", "number"),
                 ("failed", "number of failed transactions", "number"),
-                ("logs", "number of logs", "number"),
-                ("transfers", "number of token transfers", "number"),
+                ("logs", "log count", "number"),
+                ("transfers", "token transfer count", "number"),
                 ("burnt", "burnt fees", "wei"),
                 ("fees", "fees", "wei"),
                 ("tips", "tips", "wei"),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cache
 
 from agent.onchain import lexicon
+from agent.onchain.concepts import FUNCTIONS
 
 Blocks = tuple[tuple[int, int], ...]
 
@@ -63,7 +64,8 @@ _BLOCKS = re.compile(
 _SPAN = re.compile(r"-|–|—|\b(?:to|through|until)\b", re.IGNORECASE)
 _SEVERAL = (
     r"\b(?P<apart>in\s+)?(?:(?:across|over|for|of|together in|spanning|throughout|from)\s+)?(?:the\s+)?"
-    r"(?P<word>both(?:\s+of\s+the)?|two|these(?:\s+two)?|either of the two|each of the two|all(?:\s+the)?)\s+blocks\b"
+    r"(?P<word>both(?:\s+of\s+the)?|two|these(?:\s+two)?|either of the two|each of the two|all(?:\s+the)?)"
+    r"\s+blocks\b"
     r"(?P<after>\s+(?:together|combined|taken together|in total|overall))?"
 )
 _ORDER = (
@@ -159,7 +161,7 @@ def _longest(pieces: list[str], at: int, known: Known) -> tuple[int, Token]:
     piece = pieces[at]
     if named := _named(piece, known):
         return 1, named
-    spread = [one for one in _spread(pieces, at)]
+    spread = list(_spread(pieces, at))
     for length in range(len(spread), 0, -1):
         words, taken = spread[length - 1]
         kinds = (
@@ -194,7 +196,7 @@ def _spread(pieces: list[str], at: int) -> Iterator[tuple[tuple[str, ...], int]]
 def _phrase(words: tuple[str, ...]) -> Mapping[str, str]:
     known = lexicon.entries()
     bare = tuple(word for word in words if word not in ("the", "a", "an")) if len(words) > 1 else words
-    return {kind: value for kind, value in known.get(words, known.get(bare, ()))[::-1]}
+    return dict(known.get(words, known.get(bare, ()))[::-1])
 
 
 def _named(piece: str, known: Known) -> Token | None:
@@ -226,7 +228,7 @@ def _event(words: tuple[str, ...], known: Known) -> dict[str, str]:
             continue
         if joined.removesuffix("s") == name.lower() and words[-1].removesuffix("s") == "event":
             continue
-        if joined == name.lower() and (len(words) > 1 or name.lower() not in ("permit",)):
+        if joined == name.lower() and (len(words) > 1 or name.lower() != "permit"):
             return {"event_value": name}
         if joined in (f"{name.lower()}s", f"{name.lower()}es"):
             return {"events_value": name}
@@ -249,7 +251,7 @@ def _known_name(words: tuple[str, ...], pieces: list[str], known: Known) -> dict
             found["argument"] = name
         if {f"{words[0].removesuffix('s')}{digit}" for digit in "01"} <= known.arguments:
             found["arguments"] = name
-        if name in lexicon.FUNCTIONS.values():
+        if name in FUNCTIONS.values():
             found["function_value"] = name
     return found
 

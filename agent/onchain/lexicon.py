@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from agent.onchain.columns import SubjectName
+from agent.onchain.concepts import BEYOND, FUNCTION, IDLE
 
 
 class Entry(NamedTuple):
@@ -19,70 +19,6 @@ class Entry(NamedTuple):
     value: str
 
 
-ZERO_ADDRESS = "0x" + "0" * 40
-UNLIMITED = str(2**256 - 1)
-
-CONCEPTS: Mapping[str, Mapping[SubjectName, str]] = {
-    "gas_used": {"transactions": "gas_used", "blocks": "gas_used"},
-    "gas_limit": {"transactions": "gas_limit", "blocks": "gas_limit"},
-    "gas_price": {"transactions": "effective_gas_price"},
-    "offered_price": {"transactions": "gas_price"},
-    "base_fee": {"blocks": "base_fee_per_gas", "transactions": "base_fee_per_gas"},
-    "tip": {"transactions": "tip", "blocks": "tips"},
-    "tip_per_gas": {"transactions": "tip_per_gas"},
-    "max_fee": {"transactions": "max_fee_per_gas"},
-    "max_tip": {"transactions": "max_priority_fee_per_gas"},
-    "fee": {"transactions": "fee", "blocks": "fees"},
-    "burnt": {"transactions": "burnt", "blocks": "burnt"},
-    "ether": {"transactions": "value", "blocks": "sent"},
-    "value": {"transactions": "value", "transfers": "value", "logs": "value"},
-    "amount": {"transfers": "value", "logs": "value", "transactions": "value"},
-    "nonce": {"transactions": "nonce"},
-    "index": {"transactions": "transaction_index", "logs": "log_index", "transfers": "log_index"},
-    "log_index": {"logs": "log_index", "transfers": "log_index"},
-    "transaction_index": {"transactions": "transaction_index", "logs": "transaction_index"},
-    "type": {"transactions": "transaction_type"},
-    "status": {"transactions": "status"},
-    "selector": {"transactions": "selector"},
-    "input": {"transactions": "input_size"},
-    "sender": {"transactions": "from_address", "transfers": "from_address"},
-    "receiver": {"transactions": "to_address", "transfers": "to_address"},
-    "token": {"transfers": "token_address", "logs": "address"},
-    "contract": {"logs": "address", "transactions": "to_address", "transfers": "token_address"},
-    "created": {"transactions": "contract_address"},
-    "owner": {"logs": "owner"},
-    "spender": {"logs": "spender"},
-    "event": {"logs": "event"},
-    "standard": {"logs": "declared_in"},
-    "topic": {"logs": "topic0"},
-    "token_id": {"transfers": "token_id", "logs": "token_id"},
-    "miner": {"blocks": "miner"},
-    "block": {
-        "transactions": "block_number",
-        "logs": "block_number",
-        "transfers": "block_number",
-        "blocks": "block_number",
-    },
-    "transaction": {
-        "logs": "transaction_hash",
-        "transfers": "transaction_hash",
-        "transactions": "transaction_hash",
-    },
-    "block_hash": {"blocks": "block_hash", "transactions": "block_hash"},
-    "hash": {"blocks": "block_hash", "transactions": "transaction_hash"},
-    "parent_hash": {"blocks": "parent_hash"},
-    "size": {"blocks": "size", "transfers": "value"},
-    "topics": {"logs": "topics"},
-    "time": {"blocks": "block_timestamp", "transactions": "block_timestamp"},
-    "fullness": {"blocks": "fullness"},
-    "seconds": {"blocks": "seconds"},
-    "logs": {"transactions": "logs", "blocks": "logs"},
-    "transfers": {"transactions": "transfers", "blocks": "transfers"},
-    "transaction_count": {"blocks": "transaction_count"},
-    "address": {},
-}
-"""What a word may mean, as the column of each subject that has it; an address needs a verb that says which."""
-
 _ENTRIES: Mapping[str, Mapping[str, str]] = {
     "subject": {
         "transactions": "transaction|tx|txn|txes",
@@ -91,16 +27,20 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "blocks": "block",
     },
     "column": {
-        "gas_used": "gas consumer|gas guzzling|gas hungry|gas|gas used|gas usage|gas consumption|gas consumed|used gas|consumed gas|amount of gas|"
+        "gas_used": "gas consumer|gas guzzling|gas hungry|gas|gas used|gas usage|gas consumption|"
+        "gas consumed|used gas|consumed gas|amount of gas|"
         "gas burned|gas spent|gas use",
         "gas_limit": "gas limit|limit of gas|gas allowance",
         "gas_price": "gas price|effective gas price|price per gas|effective price|price of gas|"
         "price paid per gas|price per unit of gas|gas price paid",
         "offered_price": "offered gas price|offered price",
         "base_fee": "base fee|base fee per gas|basefee|base gas fee|base price",
-        "tip": "tip above base fee|tips above base fee|tip over base fee|tip|priority fee|miner tip|priority tip|tip paid|tips paid|priority fees paid|"
+        "tip": "tip above base fee|tips above base fee|tip over base fee|tip|priority fee|miner tip|"
+        "priority tip|tip paid|tips paid|priority fees paid|"
         "total tip|total priority fee|bribe",
-        "tip_per_gas": "effective gas price minus base fee|gas price minus base fee|gas price above base fee|tip per gas|priority fee per gas|tip per unit of gas|effective priority fee|"
+        "tip_per_gas": "effective gas price minus base fee|gas price minus base fee|"
+        "gas price above base fee|tip per gas|priority fee per gas|tip per unit of gas|"
+        "effective priority fee|"
         "effective tip|effective priority fee per gas|priority fee per unit of gas|tip price|tip rate|"
         "effective tip per gas",
         "max_fee": "max fee|maximum fee per gas|max fee per gas|fee cap|maxfeepergas|gas fee cap|"
@@ -109,7 +49,8 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "maximum priority fee per gas|priority fee cap|tip cap|maxpriorityfeepergas|max priority",
         "fee": "fee|transaction fee|tx fee|gas fee|fees paid|fee paid|gas cost|transaction cost|cost|"
         "network fee|fees spent",
-        "burnt": "through base fee|via base fee|by base fee|through base fees|burnt|burned|burnt fee|base fee burned|base fee burnt|burned fee|burn|fees burned|"
+        "burnt": "through base fee|via base fee|by base fee|through base fees|burnt|burned|burnt fee|"
+        "base fee burned|base fee burnt|burned fee|burn|fees burned|"
         "burnt base fee|burned base fee|fees burnt|base fees burnt|base fees burned",
         "ether": "eth|ether|eth value|ether value|value in eth|eth amount|native value|native currency|"
         "amount of eth|amount of ether|eth volume|ether volume|volume of eth|volume of ether|"
@@ -133,7 +74,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "token": "token|token contract|coin|asset|token address|collection",
         "contract": "contract|emitter|emitting contract|contract address|pool|pair|emitting address|"
         "smart contract",
-        "created": "created contract|new contract|deployed contract|contract created|contract deployed|"
+        "created": "created contract|new contract|deployed contract|"
         "newly created contract|newly deployed contract",
         "owner": "owner|approver|approving address|token owner",
         "spender": "spender|approved spender|approved address",
@@ -147,6 +88,9 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "block_hash": "block hash|hash of block",
         "hash": "hash|transaction hash|tx hash|txhash",
         "parent_hash": "parent hash|hash of parent|parent|hash of parent block|parent block hash",
+        "logs": "log count",
+        "transfers": "token transfer count",
+        "transaction_count": "transaction count",
         "size": "size|block size|size in bytes|byte|byte size",
         "time": "time|timestamp|date|block time|time stamp",
         "seconds": "seconds|how long|time difference|elapsed time",
@@ -174,7 +118,8 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "simple value transfer|only sent eth|just sent eth|plain eth send|native eth transfer",
         "self": "to themselves|to itself|to self|to the same address|self transfer|to oneself|"
         "back to the sender|self transaction|to their own address",
-        "unlimited": "2 ^ 256 1|unlimited 2 ^ 256 1|2 * * 256 1|unlimited|infinite|maximal|max uint256|maximum uint256|uint256 max",
+        "unlimited": "2 ^ 256 1|unlimited 2 ^ 256 1|2 * * 256 1|unlimited|infinite|maximal|max uint256|"
+        "maximum uint256|uint256 max",
         "revoked": "revoked|revoking|revocation|reset to zero",
         "minted": "minted|mint|minting|newly minted",
         "burned_tokens": "burned token|burnt token|token burn",
@@ -186,7 +131,8 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
     },
     "aggregate": {
         "sum": "total|sum|altogether|overall|combined|aggregate|cumulative|in total|in all|sum up|summed|"
-        "total amount|total number|added up|total of|all together|totals|grand total|add up to|adds up to|add up|taken together",
+        "total number|added up|total of|all together|totals|grand total|add up to|adds up to|"
+        "add up|taken together",
         "mean": "unweighted|average|mean|on average|arithmetic mean|avg",
         "median": "median",
     },
@@ -203,28 +149,43 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "rarely": "least often|least frequently|least active|least common|least used|least frequent|rarest",
     },
     "compare": {
-        ">": "more than|greater than|larger than|higher than|over|above|exceeding|exceed|exceeded|bigger than|"
+        ">": "more than|greater than|larger than|higher than|over|above|exceeding|exceed|exceeded|"
+        "bigger than|"
         "in excess of|upwards of|beyond|exceeds|surpassing|longer than|>|strictly more than|greater|"
         "strictly greater than|strictly above",
-        ">=": "at least|no less than|not less than|no fewer than|minimum of|or more|or higher|or greater|or above|or larger|or longer|>=|≥|a minimum of|"
+        ">=": "at least|no less than|not less than|no fewer than|minimum of|or more|or higher|or greater|"
+        "or above|or larger|or longer|>=|≥|a minimum of|"
         "greater than or equal to|not below|no lower than|=>|not under",
         "<": "less than|fewer than|lower than|smaller than|under|below|<|shorter than|cheaper than|"
         "strictly less than|short of|strictly below",
         "<=": "at most|no more than|up to|not more than|maximum of|not over|not above|<=|≤|not exceeding|"
-        "a maximum of|less than or equal to|no greater than|no higher than|=<|or less|or fewer|or lower|or below|or smaller",
+        "a maximum of|less than or equal to|no greater than|no higher than|=<|or less|or fewer|or lower|"
+        "or below|or smaller",
         "=": "exactly|equal to|equals|=|precisely|equal|==|exact",
     },
     "range": {"": "between|ranging from|in the range|from between|within the range"},
     "negation": {
         "not": "not|none|never|non|nor|unlike|rather than|instead of|isn't",
-        "except": "ignoring|ignore|leaving aside|except|excluding|except for|other than|apart from|besides|but not|aside from|exclude|"
+        "except": "ignoring|ignore|leaving aside|except|excluding|except for|other than|apart from|besides|"
+        "but not|aside from|exclude|"
         "not counting|leaving out|save for|without counting|different from|disregarding|not including|minus",
         "no": "no|without|without any|lack|lacking|did not have any|with no|not any|had no|having no|"
         "not have any|without a|absent|missing|do not have|not carry any|not contain any|devoid of",
         "neither": "neither",
     },
-    "number": {"0": "zero|empty", "1": "one|once", "2": "two|twice", "3": "three", "4": "four", "5": "five",
-               "6": "six", "7": "seven", "8": "eight", "9": "nine", "10": "ten"},  # fmt: skip
+    "number": {
+        "0": "zero|empty",
+        "1": "one|once",
+        "2": "two|twice",
+        "3": "three",
+        "4": "four",
+        "5": "five",
+        "6": "six",
+        "7": "seven",
+        "8": "eight",
+        "9": "nine",
+        "10": "ten",
+    },
     "and": {"": "and|as well as|plus|along with|&|but"},
     "or": {"": "or"},
     "either": {"": "either"},
@@ -246,11 +207,14 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "": "share|percentage|percent|per cent|fraction|proportion|what part|pct|share of|percentage of|"
         "fraction of|proportion of|portion|portion of|percent of|per cent of|part of"
     },
-    "each": {"": "per|for each|by each|each|for every|grouped by|broken down by|every|group by|in each|"
-                 "of each|split by|by individual|in every"},  # fmt: skip
+    "each": {
+        "": "per|for each|by each|each|for every|grouped by|broken down by|every|group by|in each|"
+        "of each|split by|by individual|in every"
+    },
     "distinct": {"": "distinct|different|unique|separate|individual"},
     "difference": {
-        "difference": "difference|by how much|how far|compare|compared|versus|vs|differ|change|changed|how many more|how many fewer|how much more|"
+        "difference": "difference|by how much|how far|compare|compared|versus|vs|differ|change|changed|"
+        "how many more|how many fewer|how much more|"
         "how much less|how much higher|how much lower|grow|grew|rise|rose|fall|fell|drop|dropped|increase|"
         "increased|decrease|decreased|how much larger|how much smaller|delta|gap|difference in|"
         "difference of|risen|fallen|how much bigger|growth|passed|elapsed|went up|went down|go up|go down|"
@@ -260,19 +224,33 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "which": "more|higher|larger|bigger|greater|fewer|less|lower|smaller|fuller|emptier|busier",
     },
     "ordinal": {
-        "1": "first|1st|earliest|opening", "2": "second|2nd|second most", "3": "third|3rd", "4": "fourth|4th",
-        "5": "fifth|5th", "6": "sixth|6th", "7": "seventh|7th", "8": "eighth|8th", "9": "ninth|9th",
-        "10": "tenth|10th", "-1": "last|latest|final|closing|very last",
+        "1": "first|1st|earliest|opening",
+        "2": "second|2nd|second most",
+        "3": "third|3rd",
+        "4": "fourth|4th",
+        "5": "fifth|5th",
+        "6": "sixth|6th",
+        "7": "seventh|7th",
+        "8": "eighth|8th",
+        "9": "ninth|9th",
+        "10": "tenth|10th",
+        "-1": "last|latest|final|closing|very last",
         "-2": "last but one|second to last|penultimate|second last|next to last",
         "-3": "third to last|last but two|third last",
-    },  # fmt: skip
-    "only": {"only": "only|exclusively|solely", "both": "in common|common to|shared by|overlap|overlapping|also"},
+    },
+    "only": {
+        "only": "only|exclusively|solely",
+        "both": "in common|common to|shared by|overlap|overlapping|also",
+    },
     "verb": {
-        "send": "sent out|send out|sent|send|sends|sending|made|make|makes|submitted|initiated|issued|originate|originated|"
+        "send": "sent out|send out|sent|send|sends|sending|made|make|makes|submitted|initiated|issued|"
+        "originate|originated|"
         "gave|give out|spent|spend|do|signed",
-        "receive": "took in|take in|received|receive|receives|receiving|got|gets|obtained|collected|took in|accept",
+        "receive": "took in|take in|received|receive|receives|receiving|got|gets|obtained|collected|"
+        "took in|accept",
         "pay": "paid|pay|pays|paying",
-        "use": "burn through|burned through|fill|filled|take|took|took up|eat up|used|use|uses|using|consumed|consume|consumes|burning|spent on",
+        "use": "burn through|burned through|fill|filled|take|took|took up|eat up|used|use|uses|using|"
+        "consumed|consume|consumes|burning|spent on",
         "emit": "emitted|emit|emits|emitting|logged|triggered|generated|raised|fired|trigger",
         "call": "called|call|calls|calling|invoked|invoke|invoking|invokes|interact with|interacted with",
         "move": "transferred|moved|moving|transferring|move|flowed|changed hands|flow",
@@ -282,7 +260,8 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "set": "set|sets|setting|specified|specify|offered|offer|bid|declare|allowed",
         "contain": "contain|contains|containing|include|includes|included|including|hold|holds|"
         "consist of|comprise|held|contained",
-        "happen": "remain|remained|turn up|turned up|shows up|show up|fit|fits|left|happen|happened|occur|occurred|took place|take place|appear|appeared|were there|exist|"
+        "happen": "remain|remained|turn up|turned up|shows up|show up|fit|fits|left|happen|happened|occur|"
+        "occurred|took place|take place|appear|appeared|were there|exist|"
         "appears|occurs|recorded|found|seen|show up|executed|processed|present|confirmed|there be|done|"
         "belong|lie|sit|sits|landed|land|come|came|stood|stand|active|involved|involve|involving|"
         "run|ran|were in|in existence|account for|accounted for|make up|made up|rank|ranked|"
@@ -291,159 +270,30 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
         "wrap": "wrapped|wrap",
         "unwrap": "unwrapped|unwrap",
     },
-    "from": {"": "from|sent by|sent from|made by|paid by|out of|sent out by|transferred by|issued by|"
-                 "initiated by|originating from|coming from|leaving|spent by|moved by|given by"},  # fmt: skip
-    "to": {"": "to|go to|went to|goes to|go into|went into|into|received by|sent to|going to|toward|towards|addressed to|directed to|"
-               "directed at|transferred to|calling|calls to|entering|delivered to"},  # fmt: skip
+    "from": {
+        "": "from|sent by|sent from|made by|paid by|out of|sent out by|transferred by|issued by|"
+        "initiated by|originating from|coming from|leaving|spent by|moved by|given by"
+    },
+    "to": {
+        "": "to|go to|went to|goes to|go into|went into|into|received by|sent to|going to|toward|towards|"
+        "addressed to|directed to|"
+        "directed at|transferred to|calling|calls to|entering|delivered to"
+    },
     "by": {"": "by|of type_"},
     "with": {"": "with|having|carrying a|that have|that has|with a|with an|with some|that had|has|have|had"},
-    "net": {"": "net|net flow|net gain|net change|net inflow|net outflow|net amount|net loss|net transfer|"
-                "gain|gained|lost|net balance change|net flow of|net position change|received minus sent|profit"},
+    "net": {
+        "": "net|net flow|net gain|net change|net inflow|net outflow|net amount|net loss|net transfer|"
+        "gain|gained|lost|net balance change|net flow of|net position change|received minus sent|profit"
+    },
     "swap": {"": "swapped|swap|trade|traded|exchange|exchanged|exchange rate|rate"},
     "per_gas": {"": "per gas|per unit of gas"},
     "raw": {"": "raw|raw unit|in raw units|base unit|smallest unit|raw units"},
     "unit": {"ether": "in eth|in ether", "gwei": "gwei|in gwei", "wei": "in wei", "percent": "in percent|%"},
-    "pronoun": {"": "it|its|they|them|their|of them|of these|of those|these|those|he|that transaction|"
-                    "this transaction|that block|this block|the same|same"},  # fmt: skip
-}  # fmt: skip
-
-FUNCTION = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "in",
-        "on",
-        "at",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "do",
-        "does",
-        "did",
-        "there",
-        "that",
-        "this",
-        "for",
-        "as",
-        "than",
-        "then",
-        "i",
-        "me",
-        "we",
-        "us",
-        "you",
-        "please",
-        "all",
-        "any",
-        "some",
-        "during",
-        "inside",
-        "within",
-        "on",
-        "chain",
-        "ethereum",
-        "mainnet",
-        "exact",
-        "actually",
-        "respectively",
-        "whose",
-        "?",
-        ",",
-        ".",
-        ":",
-        ";",
-        "!",
-        "(",
-        ")",
-        '"',
-        "'",
-        "/",
-        "-",
-        "–",
-        "—",
-        "#",
-        "among",
-        "amongst",
-        "single",
-        "ones",
-        "via",
-        "our",
-        "my",
-        "library",
-        "here",
-        "stored",
-        "figure",
-        "figures",
-        "data",
-        "both",
-        "own",
-        "s",
-    ]
-)
-"""Words that cannot change what is true of a row, wherever they stand."""
-
-IDLE = (
-    "at all|failed ones included|including failed ones|failed included|including failed|whether or not they failed"
-    "|regardless of status|both failed and successful|both ends included|inclusive|each way|in and out|over all|over the"
-    "|i need to know|i want to know|tell me|can you tell me|could you tell me|do you know|let me know|behind"
-    "|as a whole|by itself|in question|of course|thanks|thank you|if so|meaning|namely|i e|that is|so to speak"
-)
-"""Phrases that cannot either."""
-
-BEYOND: Mapping[str, str] = {
-    "balances and holdings": "balance|balances|holdings|rich|richest|wealth|owns|holder|holders|net worth",
-    "supply": "supply|total supply|circulating|circulating supply|market cap|tvl|total value locked|liquidity|"
-    "reserves|capitalization|marketcap",
-    "prices in a currency": "usd|dollar|dollars|us dollar|us dollars|euro|euros|eur|price of eth|eth price|"
-    "price of ether|fiat|worth in|market price|$",
-    "who is behind an address": "who owns|owned by|owner of the address|identity|person|company|real name|"
-    "bot|bots|mev|searcher|searchers|sandwich|arbitrage|front running|exchange wallet|whale|whales|hacker|"
-    "scam|scams|human|humans|institution|country|germany|ens name",
-    "other chains": "arbitrum|optimism|polygon|base chain|bitcoin|solana|bsc|binance smart chain|avalanche|"
-    "goerli|sepolia|testnet|layer 2|l2|rollup|gnosis|zksync|dogecoin|litecoin",
-    "the mempool": "mempool|pending|unconfirmed|queued|txpool|waiting",
-    "reasons of failure": "why|reason|reasons|because|cause|caused|revert reason|error message|slippage|"
-    "out of gas",
-    "what is inside a transaction beyond its logs": "internal transaction|internal transactions|internal call|"
-    "internal calls|trace|traces|storage slot|opcode|opcodes|opcodes executed|call depth|internal transfers|"
-    "internal transfer|state change|state changes",
-    "the future": "will|next block|tomorrow|predict|forecast|future|going to be|expected|estimate",
-    "profits": "profit_|profitable|profitability|roi|return on|pnl",
-    "consensus": "attestation|attestations|slot|epoch|validator index|withdrawals credited|"
-    "staking rewards|uncle|uncles|difficulty|block reward|state root|receipts root|extra data|"
-    "staking withdrawals|validator withdrawals|logs bloom",
-    "the present, beyond the blocks held": "today|now|currently|at the moment|yesterday|this week|last week|right now",
-    "statistics beyond sums, means and medians": "variance|standard deviation|volatility|percentile|quantile|"
-    "correlation|histogram|distribution|gini|quartile|stddev|deviation|decile",
+    "pronoun": {
+        "": "it|its|they|them|their|of them|of these|of those|these|those|he|that transaction|"
+        "this transaction|that block|this block|the same|same"
+    },
 }
-"""What the tables of blocks, transactions, logs and transfers do not say, by kind."""
-
-FUNCTIONS = {
-    "0xa9059cbb": "transfer",
-    "0x23b872dd": "transferFrom",
-    "0x095ea7b3": "approve",
-    "0xd0e30db0": "deposit",
-    "0x2e1a7d4d": "withdraw",
-    "0x3593564c": "execute",
-    "0x24856bc3": "execute",
-    "0xac9650d8": "multicall",
-    "0x5ae401dc": "multicall",
-    "0x7ff36ab5": "swapExactETHForTokens",
-    "0x18cbafe5": "swapExactTokensForETH",
-    "0x38ed1739": "swapExactTokensForTokens",
-    "0xb6f9de95": "swapExactETHForTokensSupportingFeeOnTransferTokens",
-    "0x791ac947": "swapExactTokensForETHSupportingFeeOnTransferTokens",
-    "0x5c11d795": "swapExactTokensForTokensSupportingFeeOnTransferTokens",
-    "0xa22cb465": "setApprovalForAll",
-    "0x6a761202": "execTransaction",
-}
-"""Names of functions by selector: ERC-20, ERC-721, WETH9, Uniswap's routers, multicall and Safe."""
 
 
 @cache

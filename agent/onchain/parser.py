@@ -4,46 +4,36 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import cast
 
-from agent.onchain import lexicon, terms
+from agent.onchain.clauses import ELSEWHERE, clauses_of
 from agent.onchain.columns import SubjectName
 from agent.onchain.lexer import Blocks, Known, Token, tokens
 from agent.onchain.measures import TOLD, Measured, measure
-from agent.onchain.phrases import Item, KindOf, Phrases, is_a
+from agent.onchain.names import Item, KindOf, is_a
+from agent.onchain.phrases import Phrases
 from agent.onchain.query import EVERYTHING, ChainQuery, Compare, Condition, Not, Related, both
 from agent.onchain.terms import Declined, Term
 
-_CLAUSES = re.compile(
-    r"[?;]\s*|\.\s+|,?\s+and\s+(?=(?:how|what|which|who|whom|when|did|was|were|to whom|from whom|at what|in which"
-    r"|of what|by whom|for how)\b)|,\s*(?=(?:how|what|which|who|when|did)\b)|:\s*(?=\w)",
-    re.IGNORECASE,
+_DETAILS = frozenset(
+    [
+        "quantity",
+        "which",
+        "column",
+        "verb",
+        "from",
+        "to",
+        "pronoun",
+        "function",
+        "and",
+        "unit",
+        "raw",
+        "with",
+        "aggregate",
+        "by",
+        "distinct",
+    ]
 )
-_ASKS = re.compile(
-    r"\b(?:how|what|which|who|whom|when|where|list|count|number of|show|give|did|does|was|were|is|are|compare"
-    r"|(?:larg|bigg|high|low|small|great)est|max|min|top \d+|difference|share|percentage)\b",
-    re.IGNORECASE,
-)
-"""What a part of a question holds that asks by itself."""
-
-_ORDINAL = re.compile(r"^\s*(?:the )?(?:first|last|second|third)\b", re.IGNORECASE)
-
-ELSEWHERE = re.compile(
-    r"\b(?:proposals?|EIPs|ERCs|specifications?|papers?|stands? for|say|says|defin\w+|source code|rules?"
-    r"|formulas?|declares?|EIP-(?!1559\b|2930\b|4844\b)\d+|ERC-(?!20\b|721\b|1155\b)\d+|BIP-\d+"
-    r"|OpenZeppelin|according to)\b",
-    re.IGNORECASE,
-)
-"""Words that ask for more than rows: what proposals, papers or code say."""
-
-GENERAL = re.compile(
-    r"\b(?:an? (?:block|transaction|transfer)\b|(?:each|every|any) block"
-    r"|can|may|could|should|must|ever|usually|typically|allowed|when an?)\b",
-    re.IGNORECASE,
-)
-"""How things are in general, where no block, hash or address is named."""
-
-_DETAILS = ("quantity", "which", "column", "verb", "from", "to", "pronoun", "function", "and", "unit", "raw", "with",
-            "aggregate", "by", "distinct", "also")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +67,21 @@ def read(question: str, known: Known, kind_of: KindOf) -> Reading | None:
     rest: list[str] = []
     corrected: dict[str, str] = {}
     context = _Context()
-    for clause in _clauses(question):
+    for clause in clauses_of(question):
         if ELSEWHERE.search(clause):
             rest.append(clause)
             continue
         found = tokens(clause, known)
         corrected |= {one.text: one.kinds["misspelt"] for one in found if "misspelt" in one.kinds}
-        _clause(clause, found, known, kind_of, context)
+        _clause(found, known, kind_of, context)
     return Reading(tuple(context.found), tuple(rest), tuple(corrected.items())) if context.found else None
 
 
-def _clauses(question: str) -> list[str]:
-    """The parts of a question that ask; what only says where to look belongs to the part after it."""
-    parts: list[str] = []
-    at = 0
-    for mark in [*_CLAUSES.finditer(question), None]:
-        end = mark.start() if mark else len(question)
-        part = question[at:end].strip(" ,")
-        asks = _ASKS.search(part) or (mark and mark[0].startswith(":") and _ORDINAL.search(part))
-        if mark is not None and not asks:
-            continue
-        if part.strip(" .!"):
-            parts.append(part)
-        at = mark.end() if mark else end
-    return parts
-
-
-def _clause(text: str, found: list[Token], known: Known, kind_of: KindOf, context: _Context) -> None:
+def _clause(found: list[Token], known: Known, kind_of: KindOf, context: _Context) -> None:
     if beyond := next((one for one in found if _is_beyond(one)), None):
         raise Declined(
-            f'this asks about {beyond.kinds["beyond"]} ("{beyond.text}"), which the tables of blocks, transactions,'
-            " logs and transfers do not say"
+            f'this asks about {beyond.kinds["beyond"]} ("{beyond.text}"), which the tables of blocks,'
+            " transactions, logs and transfers do not say"
         )
     found = _labelled(found)
     if unknown := [one for one in found if not one.kinds]:
@@ -121,17 +95,16 @@ def _clause(text: str, found: list[Token], known: Known, kind_of: KindOf, contex
         raise Declined(
             f"the library holds {held} of {known.chain}, not {', '.join(map(str, dict.fromkeys(missing)))}"
         )
-    items = [one for one in found if "scope" in one.kinds or set(one.kinds) != {"function"}]
+    items = [one for one in found if set(one.kinds) != {"function"} or one.text.lower() == "whose"]
     phrases = Phrases([one for one in items if isinstance(one, Token)], known, kind_of)
     reading = _queries(phrases.items, known, context)
     context.found.append(reading)
     context.blocks = reading.query.blocks
     context.subject, context.where = reading.query.subject, reading.query.where
-    del text
 
 
 _LABELS = frozenset(
-    ["router", "pool", "pair", "vault", "wallet", "exchange", "bridge", "v1", "v2", "v3", "v4", "v5", "proxy"]
+    ("router", "pool", "pair", "vault", "wallet", "exchange", "bridge", "v1", "v2", "v3", "v4", "v5", "proxy")
 )
 
 
@@ -171,7 +144,10 @@ def _is_detail(found: list[Token], before: ChainQuery) -> bool:
     return (
         told
         and all(set(one.kinds) & set(idle) for one in found)
-        and any(is_a(one, "quantity", "which", "adjective", "aggregate") for one in found)
+        and any(
+            is_a(one, "quantity", "which", "adjective", "aggregate", *(("column",) if rows else ()))
+            for one in found
+        )
     )
 
 
@@ -202,9 +178,7 @@ def head_of(items: list[Item]) -> SubjectName | None:
     if not nouns:
         return None
     own = [at for at in nouns if not is_a(items[at - 1] if at else None, "each")] or nouns
-    one = items[own[0]]
-    assert isinstance(one, Token)
-    return one.kinds["subject"]  # type: ignore[return-value]
+    return _subject_at(items, own[0])
 
 
 def _subjects(items: list[Item], context: _Context) -> list[SubjectName]:
@@ -243,7 +217,7 @@ def _subjects(items: list[Item], context: _Context) -> list[SubjectName]:
 
 @dataclass(slots=True)
 class _Sorted:
-    """The items of a clause: terms of the subject before and after its noun, of related rows, what is left."""
+    """The items of a clause: terms before and after its noun, those of related rows, and what is left."""
 
     before: list[Term] = field(default_factory=list)
     after: list[Term] = field(default_factory=list)
@@ -252,18 +226,17 @@ class _Sorted:
 
 
 def _built(items: list[Item], subject: SubjectName, known: Known, context: _Context) -> Measured:
-    blocks, word, items = _scope(items, known, context)
+    blocks, word, items = _scope(items, context)
     sorted_ = _sort(items, subject)
     symbols = _tokens_of([*sorted_.before, *sorted_.after])
     before = both(*(_resolved(one, subject, symbols) for one in sorted_.before))
     after = both(*(_resolved(one, subject, symbols) for one in sorted_.after), *sorted_.related)
     if any(is_a(one, "pronoun") for one in sorted_.left) and context.found and context.subject == subject:
         before = both(context.where, before)
-    measured = measure(sorted_.left, subject, before, after, blocks, word, known)
-    return measured
+    return measure(sorted_.left, subject, before, after, blocks, word, known)
 
 
-def _scope(items: list[Item], known: Known, context: _Context) -> tuple[Blocks, str, list[Item]]:
+def _scope(items: list[Item], context: _Context) -> tuple[Blocks, str, list[Item]]:
     """The blocks that a clause names, how it names them, and its other items."""
     scopes = [one for one in items if isinstance(one, Token) and "scope" in one.kinds]
     rest = [one for one in items if not (isinstance(one, Token) and "scope" in one.kinds)]
@@ -283,9 +256,8 @@ def _between_scopes(items: list[Item]) -> list[Item]:
             if kept and is_a(kept[-1], "only"):
                 kept.append(Token("only", {"only_in": "", "function": ""}))
             continue
-        if is_a(one, "from", "to", "range", "and", "or", "by", "aggregate") and is_a(after, "scope"):
-            if not is_a(one, "aggregate"):
-                continue
+        if is_a(one, "from", "to", "range", "and", "or", "by") and is_a(after, "scope"):
+            continue
         if is_a(one, "negation") and is_a(after, "scope"):
             kept.append(Token(one.text, {"only_in": ""}))
             continue
@@ -330,7 +302,6 @@ def _sort(items: list[Item], subject: SubjectName) -> _Sorted:
                 at,
                 starts[at],
                 min([one for one in starts if one > at], default=len(items)),
-                subject,
                 found,
             )
             continue
@@ -349,17 +320,17 @@ def _start(items: list[Item], noun: int) -> int:
     while at and isinstance(items[at - 1], Term):
         at -= 1
     one = items[at - 1]
-    if isinstance(one, Token) and one.number == 1:
-        if is_a(items[at - 2], "compare") and items[at - 2].value("compare") == ">=":  # type: ignore[union-attr]
-            at -= 2
-    elif is_a(one, "negation") and one.value("negation") in ("no", "not"):  # type: ignore[union-attr]
+    two = items[at - 2]
+    if isinstance(one, Token) and one.number == 1 and isinstance(two, Token) and two.value("compare") == ">=":
+        at -= 2
+    elif isinstance(one, Token) and one.value("negation") in ("no", "not"):
         at -= 1
     while at and is_a(items[at - 1], "by", "from", "with", "and") and not is_a(items[at - 1], "subject"):
         at -= 1
     return at
 
 
-def _relate(items: list[Item], start: int, noun: int, end: int, subject: SubjectName, found: _Sorted) -> int:
+def _relate(items: list[Item], start: int, noun: int, end: int, found: _Sorted) -> int:
     """Makes one related condition of a noun and its terms; returns where it ends."""
     related = _subject_at(items, noun)
     inner = [one for one in items[start:end] if isinstance(one, Term)]
@@ -375,7 +346,6 @@ def _relate(items: list[Item], start: int, noun: int, end: int, subject: Subject
             fitting.append(condition)
     condition = Related(related=related, where=both(*fitting) if fitting else EVERYTHING)
     found.related.append(Not(negated=condition) if negative else condition)
-    del subject
     return end
 
 
@@ -388,8 +358,7 @@ def _fitting(term: Term, subject: SubjectName, symbols: tuple[str, ...]) -> Cond
 
 def _subject_at(items: list[Item], at: int) -> SubjectName:
     one = items[at]
-    assert isinstance(one, Token)
-    return one.kinds["subject"]  # type: ignore[return-value]
+    return cast("SubjectName", one.value("subject")) if isinstance(one, Token) else "transactions"
 
 
 def _relates(items: list[Item], at: int, subject: SubjectName) -> bool:
@@ -398,6 +367,3 @@ def _relates(items: list[Item], at: int, subject: SubjectName) -> bool:
         return False
     before = items[at - 1] if at else None
     return not is_a(before, "superlative", "each", "quantity", "compare", "difference", "share", "aggregate")
-
-
-__all__ = ["ELSEWHERE", "GENERAL", "Reading", "lexicon", "read", "terms"]

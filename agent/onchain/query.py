@@ -143,17 +143,17 @@ def _check_comparison(one: Compare, subject: SubjectName) -> None:
     column = column_of(subject, one.column)
     if column is None:
         raise ValueError(f"{subject} have no column {one.column!r}")
-    if (one.other is not None and (other := column_of(subject, one.other)) is None) or (
-        one.other is not None and other.kind != column.kind
-    ):
-        raise ValueError(f"{one.column!r} cannot be compared with {one.other!r}")
+    if one.other is not None:
+        other = column_of(subject, one.other)
+        if other is None or other.kind != column.kind:
+            raise ValueError(f"{one.column!r} cannot be compared with {one.other!r}")
     if (one.operator == "known") != (not one.values and one.other is None):
         raise ValueError(f"{one.column!r} is compared with nothing")
     if one.operator not in ("=", "known") and not (column.numeric or column.kind == "time"):
         raise ValueError(f"{one.column!r} has no order")
     if column.numeric and not all(_is_number(value) for value in one.values):
         raise ValueError(f"{one.column!r} is a number")
-    if one.operator not in ("=",) and len(one.values) > 1:
+    if one.operator != "=" and len(one.values) > 1:
         raise ValueError(f"{one.operator} takes one value")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
-from agent.onchain import lexicon
+from agent.onchain.concepts import FUNCTIONS
 
 Row = dict[str, Any]
 
@@ -87,7 +87,7 @@ def _transaction(row: Row) -> str:
         f" {row['block_number']}, {ended}: from {row['from_address']}"
     ]
     if row["to_address"]:
-        name = lexicon.FUNCTIONS.get(row["selector"] or "", "")
+        name = FUNCTIONS.get(row["selector"] or "", "")
         call = (
             f", calling {name or 'the function'} {row['selector']}"
             if row["selector"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from agent.onchain.columns import SUBJECTS, TOKEN_COLUMN, Column, SubjectName, column_of
-from agent.onchain.query import All, Any, ChainQuery, Compare, Condition, Not, Related, both
+from agent.onchain.query import All, Any, ChainQuery, Compare, Condition, Not, both
 from index.tables import quoted
 
 
 def condition(one: Condition, subject: SubjectName) -> str:
-    """A condition on the rows of a subject; a comparison with an unknown value is false, and so negated true."""
+    """A condition on the rows of a subject; comparing an unknown value is false."""
     if isinstance(one, Compare):
         return f"coalesce({_comparison(one, subject)}, false)"
     if isinstance(one, Not):
@@ -23,7 +23,8 @@ def condition(one: Condition, subject: SubjectName) -> str:
 
 def _comparison(one: Compare, subject: SubjectName) -> str:
     column = column_of(subject, one.column)
-    assert column is not None, "a query is checked when it is made"
+    if column is None:
+        raise ValueError(f"{subject} have no column {one.column!r}")
     if one.operator == "known":
         return f"{column.sql} IS NOT NULL"
     if one.other is not None:
@@ -133,7 +134,8 @@ def listing(query: ChainQuery, limit: int, skip: int = 0) -> str:
 def grouping(query: ChainQuery, limit: int, skip: int = 0) -> str:
     """The values of a column as `named`, each with its figure; the best first, or in their own order."""
     group = column_of(query.subject, query.group or "")
-    assert group is not None, "a query is checked when it is made"
+    if group is None:
+        raise ValueError(f"{query.subject} have no column {query.group!r}")
     order = {"most": "figure DESC, named", "least": "figure ASC, named", None: "named"}[query.order]
     if query.order is None and group.name not in ("block_number", "transaction_type", "status"):
         order = "figure DESC, named"
@@ -168,7 +170,7 @@ def groups(query: ChainQuery) -> str:
 
 
 def overlap(query: ChainQuery) -> str:
-    """How many values of a column stand in both ranges of blocks, or in the first only; and the first of them."""
+    """How many values of a column stand in both ranges of blocks, or in the first only."""
     first, last = (query.model_copy(update={"blocks": (one,)}) for one in query.blocks)
     column = measured(query)
     sets = [
@@ -195,14 +197,3 @@ def flows(query: ChainQuery, party: str) -> str:
 def narrowed(query: ChainQuery, *conditions: Condition) -> ChainQuery:
     """The same rows, as far as they pass more conditions."""
     return query.model_copy(update={"where": both(query.where, *conditions)})
-
-
-def related(hashes: tuple[str, ...]) -> Compare:
-    """The rows of some transactions."""
-    return Compare(column="transaction_hash", values=hashes)
-
-
-__all__ = [
-    "Related", "by_block", "condition", "counting", "figure", "flows", "grouping", "groups", "listing", "measured",
-    "narrowed", "overlap", "rows_of", "within",
-]  # fmt: skip

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from agent.onchain.columns import TOKEN_COLUMN, Column, SubjectName, column_of
+from agent.onchain.concepts import CONCEPTS, UNLIMITED, ZERO_ADDRESS
 from agent.onchain.lexer import Known
-from agent.onchain.lexicon import CONCEPTS, UNLIMITED, ZERO_ADDRESS, entries
 from agent.onchain.query import Any, Compare, Condition, Not, Operator, both
 
 _SCALES = {"ether": 18, "gwei": 9, "wei": 0}
@@ -20,7 +20,7 @@ _LEAST_WEI = 10**9
 
 
 class Declined(Exception):
-    """The question cannot be read as a whole, or asks for what is not there. The message says which, in words."""
+    """The question cannot be read as a whole, or asks for what is not there; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +64,47 @@ def _raw(
     number: Decimal, unit: str | None, column: Column, tokens: tuple[str, ...], known: Known, text: str
 ) -> tuple[str, tuple[str, ...]]:
     """A number in raw units, and the token that its unit names."""
-    scale, token = 0, ()
+    scale = 0
+    token: tuple[str, ...] = ()
     if column.kind in ("wei", "gwei"):
-        if unit is None and number and number < _LEAST_WEI:
-            raise Declined(f'the unit of "{text}" is not said; name one, as ETH, gwei or wei')
-        if unit is not None and unit not in _SCALES:
-            raise Declined(f'the unit of "{text}" does not fit: a {column.noun} is in ETH, gwei or wei')
-        scale = _SCALES.get(unit or "wei", 0)
+        scale = _of_wei(number, unit, column, text)
     elif column.kind == "token":
-        if unit in known.symbols:
-            token = known.symbols[unit or ""]
-        elif unit == "ether" and tokens and tokens == known.symbols.get("WETH"):
-            unit = None
-        elif unit not in (None, "raw"):
-            raise Declined(f'the unit of "{text}" does not fit: an amount is in its token\'s units')
-        places = {known.decimals.get(one) for one in token or tokens}
-        if unit != "raw" and number:
-            if len(places) != 1 or None in places:
-                raise Declined(f'"{text}": amounts are compared for one token of known decimals; name it')
-            scale = next(one for one in places if one is not None)
+        token = known.symbols.get(unit or "", ())
+        scale = _of_token(number, unit, token, tokens, known, text)
     elif unit not in (None, column.kind):
         raise Declined(f'the unit of "{text}" does not fit: a {column.noun} is not in {unit}')
     raw = number.scaleb(scale)
     if column.kind != "percent" and raw != raw.to_integral_value():
         raise Declined(f'"{text}" is finer than the smallest unit of a {column.noun}')
     return f"{raw:f}" if column.kind == "percent" else str(int(raw)), token
+
+
+def _of_wei(number: Decimal, unit: str | None, column: Column, text: str) -> int:
+    if unit is None and number and number < _LEAST_WEI:
+        raise Declined(f'the unit of "{text}" is not said; name one, as ETH, gwei or wei')
+    if unit is not None and unit not in _SCALES:
+        raise Declined(f'the unit of "{text}" does not fit: a {column.noun} is in ETH, gwei or wei')
+    return _SCALES[unit or "wei"]
+
+
+def _of_token(
+    number: Decimal,
+    unit: str | None,
+    token: tuple[str, ...],
+    tokens: tuple[str, ...],
+    known: Known,
+    text: str,
+) -> int:
+    ether = unit == "ether" and tokens and tokens == known.symbols.get("WETH")
+    if not (token or ether or unit in (None, "raw")):
+        raise Declined(f'the unit of "{text}" does not fit: an amount is in its token\'s units')
+    places = {known.decimals.get(one) for one in token or tokens}
+    if unit == "raw" or not number:
+        return 0
+    one = next(iter(places), None)
+    if len(places) != 1 or one is None:
+        raise Declined(f'"{text}": amounts are compared for one token of known decimals; name it')
+    return one
 
 
 def column_for(subject: SubjectName, concept: str) -> Column | None:
@@ -246,8 +262,3 @@ def adjective(text: str, name: str) -> Term:
     found = _ADJECTIVES[name]
     same = "type" if name in ALTERNATIVES else "status" if name in ("failed", "succeeded") else ""
     return Term(text, lambda subject, _: found.get(subject), name, same)
-
-
-assert set(_ADJECTIVES) == {
-    one.value for some in entries().values() for one in some if one.kind == "adjective"
-}, "each adjective of the lexicon has a meaning"

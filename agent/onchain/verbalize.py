@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agent.onchain.columns import SUBJECTS, TOKEN_COLUMN, Column, SubjectName, column_of
-from agent.onchain.lexicon import FUNCTIONS, UNLIMITED
-from agent.onchain.query import All, Any, ChainQuery, Compare, Condition, Not, Related, conjuncts
+from agent.onchain.concepts import FUNCTIONS, UNLIMITED
+from agent.onchain.query import Any, ChainQuery, Compare, Condition, Not, Related, conjuncts
 from agent.onchain.rows import Unit, amount
 
 Names = Mapping[str, tuple[str, int | None]]
@@ -73,18 +73,19 @@ def _related(one: Related, names: Names) -> str:
 
 def _comparison(one: Compare, subject: SubjectName, names: Names, negation: str) -> str:
     column = column_of(subject, one.column)
-    assert column is not None, "a query is checked when it is made"
+    if column is None:
+        raise ValueError(f"{subject} have no column {one.column!r}")
     if one.operator == "known":
         return f"{column.noun} is {'unknown or none' if negation else 'known'}"
     sign = f"{_SIGNS[one.operator]} ".lstrip()
     if one.other is not None:
         other = column_of(subject, one.other)
         return f"{column.noun} is {negation}{sign or 'equal to '}its {other.noun if other else ''}"
-    values = " or ".join(value(text, column, one, subject, names) for text in one.values)
+    values = " or ".join(value(text, column, names) for text in one.values)
     return f"{column.noun} is {negation}{sign}{values}"
 
 
-def value(text: str, column: Column, _: object, subject: SubjectName, names: Names) -> str:
+def value(text: str, column: Column, names: Names) -> str:
     """A value of a column in words."""
     if named := _VALUES.get((column.name, text)):
         return named
@@ -101,7 +102,6 @@ def value(text: str, column: Column, _: object, subject: SubjectName, names: Nam
     if column.kind == "percent":
         return f"{text} per cent"
     symbol = names.get(text, ("", None))[0] if column.kind == "address" else ""
-    del subject
     return f"{text} ({symbol})" if symbol else text
 
 
@@ -145,6 +145,3 @@ def token_of(query: ChainQuery) -> tuple[str, ...]:
         if isinstance(one, Compare) and one.column == column and one.operator == "=":
             return one.values
     return ()
-
-
-__all__ = ["All", "Names", "blocks", "condition", "figure", "rows", "token_of", "unit_of", "value"]
