@@ -216,7 +216,8 @@ class Wish:
     """What is asked of the selection.
 
     question: as the reader reads it; subject: the words that sentences are found by;
-    defines, compares: whether a thing is to be defined, or several told apart; named: uris of the documents that the question names; most: sentences at most.
+    defines, compares: whether a thing is to be defined, or several told apart; named: uris of the documents
+    that the question names; most: sentences at most.
     """
 
     question: str
