@@ -58,6 +58,15 @@ _ASKS = re.compile(r"\b(?:how|why|when|who|which|where)\b", re.IGNORECASE)
 _JOINED = re.compile(
     r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]*$", re.IGNORECASE
 )
+_DETAIL = re.compile(
+    r"\b(?:gas|cost|costs|price|fee|fees|opcode|selector|address|hash|id|ids|identifier|length|size|limit|threshold|number|"
+    r"count|bytes?|bits?|iterations?|value|values|default|max(?:imum)?|min(?:imum)?|path|prefix|interval|period|delay|"
+    r"time|date|status|authors?|version|parameters?|constants?|formula|example|fields?|format|order|steps?|list|roles?|"
+    r"events?|functions?|errors?|methods?|types?)\b|\d{3,}$",
+    re.IGNORECASE,
+)
+"""Nouns of what a thing has, which a few words alone may ask for."""
+
 _COMPARISON = re.compile(
     r"\b(?:differ(?:s|ed|ence|ences|ent)?|compar(?:e|ed|es|ison)|versus|vs\.?|distinguish(?:es)?"
     r"|in contrast|unlike|"
@@ -200,7 +209,7 @@ def _defines(text: str) -> bool:
     few = len([term for term in terms(rest) if term not in STOPWORDS]) <= 4
     if asked:
         return few and not _OF_PART.search(_name_free(rest))
-    return few and len(rest.split()) <= 3 and not _ASKS.search(text)
+    return few and len(rest.split()) <= 3 and not _ASKS.search(text) and not _DETAIL.search(text)
 
 
 def _name_free(text: str) -> str:

@@ -13,7 +13,7 @@ _NUMBER_WANTED = re.compile(
     r"|\b(what|which) (\w+ )?(number|date|year|share|percentage|rate|ratio|amount|price|cost|size|length|"
     r"limit|value|range|version|height)\b"
     r"|\b(when|maximum|max|minimum|min|largest|smallest|threshold|limit|size|length|cost|bytes|bits|"
-    r"seconds|percent|highest|lowest|biggest|longest|shortest|fewest)\b",
+    r"seconds|percent|highest|lowest|biggest|longest|shortest|fewest|iterations?|gas|fees?|multiplier|denominator|count|duration|delay|percentage|decimals)\b",
     re.IGNORECASE,
 )
 _NAME_WANTED = re.compile(

@@ -13,6 +13,7 @@ from agent.answerers.selection import MOST_SENTENCES, OPENING, Extraction, Quote
 from agent.answers.cite import cite
 from agent.answers.question import Question
 from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Draft, Sentence, Usage
+from agent.memory.followup import has_substance
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import Packing, pack
 from agent.text.corpus import Corpus
@@ -21,7 +22,7 @@ from agent.text.render import readable, rendered
 from index.catalogue import STANDING
 from index.errors import BudgetError
 from index.values import Document, Filters, Hit, Passage, SourceRef
-from index.words import query_terms
+from index.words import query_terms, terms
 
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""
@@ -88,7 +89,7 @@ class Quoted:
         """
         asked = question.read_as
         plan = Budget.plan(asked, min(question.budget, ENOUGH + count_tokens(asked) * 5 // 4))
-        named = self._library.named(question.entities.documents or question.context.documents)
+        named = self._library.named(_designations(question))
         subject, notes = self._subject(question)
         hits = self._hits(question, subject, named)
         if question.entities.documents and not named and question.wants == "definition":
@@ -124,7 +125,7 @@ class Quoted:
         Of a question in another language only the words that the library knows, and of a follow-up also those
         of the question before it.
         """
-        words = query_terms(f"{question.subject} {question.before}")
+        words = query_terms(" ".join(said for said in (substance(question), question.before) if said))
         stems = [self._library.stems(word) for word in words]
         counts = self._library.frequencies([stem for some in stems for stem in some[:1]])
         foreign = is_foreign(question.read_as)
@@ -172,18 +173,20 @@ class Quoted:
     def _defining(self, subject: str, hits: Sequence[Hit]) -> list[Document]:
         """The document whose title is the thing that is to be defined; of several, what others build on."""
         wanted = {word: set(self._library.stems(word)) for word in subject.split()}
-        documents = {hit.document.uri: hit.document for hit in reversed(hits)}
         places = {hit.document.uri: at for at, hit in reversed(list(enumerate(hits)))}
+        documents = {hit.document.uri: hit.document for hit in hits}
+        every = self._library.documents()
+        documents |= {one.uri: one for one in every if _may_be(one.title, subject.split())}
         shares = {uri: self._share(wanted, document.title) for uri, document in documents.items()}
 
-        required = Counter(name for document in self._library.documents() for name in document.requires)
+        required = Counter(term for one in every for name in one.requires for term in terms(name)[:1])
 
         def rank(uri: str) -> tuple[float, int]:
             document = documents[uri]
             cover = self._cover(subject.split(), document.title)
-            built_on = math.log1p(required[document.number or ""])
+            built_on = math.log1p(max((required[term] for term in terms(document.number or "")), default=0))
             known = 0.5 * cover + 0.15 * built_on + 0.2 * _settled(document)
-            return shares[uri] + known, -places[uri]
+            return shares[uri] + known, -places.get(uri, len(hits))
 
         best = max(shares, key=rank, default="")
         return [documents[best]] if best and shares[best] >= _ABOUT else []
@@ -203,6 +206,23 @@ class Quoted:
         initials = _initials(title)
         spelled = max((len(word) for word in words if len(word) > 2 and word in initials), default=0)
         return max(held, spelled) / max(len(parts), 1)
+
+
+def _designations(question: Question) -> tuple[str, ...]:
+    """The documents that a question names; where it leans on the one before, or compares with it, also that."""
+    own, context = question.entities.documents, question.context.documents
+    return (*own, *context) if question.wants == "comparison" or not own else own
+
+
+def _may_be(title: str, words: Sequence[str]) -> bool:
+    """Whether a title begins with the words, or with what they stand for as an acronym."""
+    first = words[0] if words else ""
+    return len(first) > 2 and (title.lower().startswith(first) or _initials(title).startswith(first))
+
+
+def substance(question: Question) -> str:
+    """What a question is about; nothing where it only asks for more of what was said before."""
+    return question.subject if not question.before or has_substance(question.text) else ""
 
 
 def _initials(title: str) -> str:

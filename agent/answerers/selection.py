@@ -53,7 +53,7 @@ _WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _SUBJECT, _POOR = 1.0, 0.5, 2.0
 """Weights of a sentence's words, its headings', its cosine, section, sort and form, of its place being
 named in the question, and of a fragment."""
 
-_PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 0.5, 2.5, 1.5, 0.8, 1.5, 0.8
+_PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 0.5, 2.5, 1.5, 1.0, 1.5, 0.8
 """Weights beside the reader's score, all in standard deviations: of the score without the reader, of a
 document that the question names or defines, of the opening of its abstract, of its status, of the form of the
 answer, and of the sort of thing that is asked for."""
@@ -299,7 +299,7 @@ def _candidates(
             if not _quotable(body, sentence) or _aside(section, passage):
                 continue
             around = frozenset(corpus.stems(f"{passage.context}\n{sentence.lead}"))
-            opens = defined and at < 2 and bool(heading and OPENING.search(heading[-1]))
+            opens = defined and at < 3 and bool(heading and OPENING.search(heading[-1]))
             words = frozenset(corpus.stems(body))
             found.append(_Candidate(section, passage, sentence, words, around, named, opens))
     return found
@@ -378,7 +378,7 @@ def _choose(
 
     Where several documents are named, each has its best sentence before any has its second.
     """
-    chosen = _opening(candidates, wish)
+    chosen = _opening(candidates, wish, asked)
     said: frozenset[str] = frozenset().union(*(candidates[i].words for i in chosen))
     owed = {c.section.document.uri for c in candidates} & wish.named if len(wish.named) > 1 else set()
     floor = max(scores) - _BEHIND
@@ -399,10 +399,14 @@ def _choose(
     return chosen
 
 
-def _opening(candidates: Sequence[_Candidate], wish: Wish) -> list[int]:
+def _opening(candidates: Sequence[_Candidate], wish: Wish, asked: QuestionTerms) -> list[int]:
     """The sentence in which the document that is to be defined says first what it is."""
+
+    def rank(i: int) -> tuple[float, int]:
+        return -asked.share(candidates[i].words), candidates[i].sentence.start
+
     opens = [i for i, c in enumerate(candidates) if c.opens and c.section.document.uri in wish.named]
-    return [min(opens, key=lambda i: candidates[i].sentence.start)] if wish.defines and opens else []
+    return [min(opens, key=rank)] if wish.defines and opens else []
 
 
 def _support(

@@ -77,6 +77,11 @@ def needs_context(question: str) -> bool:
     return not names(question) and not _substance(question)
 
 
+def has_substance(question: str) -> bool:
+    """Whether a question has words of its own, beside those that ask for more of what was said."""
+    return bool(_substance(question))
+
+
 def _substance(text: str) -> list[str]:
     return [term for term in query_terms(text) if term not in STOPWORDS and term not in _DISCOURSE]
 
