@@ -67,7 +67,7 @@ _TWIN = 0.95
 READS = 0.0
 """Weight of the reader in the decision to refuse."""
 
-_NAME = re.compile(r"0x[0-9a-fA-F]{2,}|`[^`]+`|<code>|\b[A-Z]{2,}(_[A-Z0-9]+)+\b|\b[a-z]+[A-Z]\w+|\w+\(")
+_NAME = re.compile(r"0x[0-9a-fA-F]{2,}|`[^`]+`|<code>|\b[A-Z]{2,}(_[A-Z0-9]+)+\b|\b[a-z]+[A-Z]\w+|\w\(")
 
 _TITLE = re.compile(r"[^.!?:;`]{0,90}$")
 _ADDRESS = re.compile(
