@@ -37,7 +37,7 @@ _INSIDE = re.compile(
 )
 _LEFT_OVER = re.compile(r"[\[【]\s*\^?\d{1,6}\s*(?:[\]】]|†|[-–,;]\s*\d)")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
-_HEADING = re.compile(r"\s*(?:#{1,6}\s++(.*)|(?:\*\*|__)([^*_]+?)(?:\*\*|__)\s*)$")
+_HEADING = re.compile(r"\s*(?:#{1,6}\s+(.+)|(?:\*\*|__)([^*_]+?)(?:\*\*|__)\s*)$")
 _ITEM = re.compile(r"(\s*(?:[-*+•‣]|\d{1,3}[.)]|\(?[a-z]\)|\d{1,3}、)\s+)(.*)$")
 _RULE = re.compile(r"\s*+(?:(?:\|\s*+)?:?-{2,}+:?\s*+(?:\|\s*+:?-{2,}+:?\s*+)*+\|?|[-*_=]{3,}+)\s*$")
 _VERB = re.compile(r"\s+[a-z]+\s")
@@ -145,7 +145,7 @@ def _line(line: str) -> tuple[ClaimKind | Literal["more", "rule"], str, str]:
     if not line.strip() or _RULE.match(line):
         return "rule", "", ""
     if heading := _HEADING.match(line):
-        return "heading", "", heading.group(2) or heading.group(1).rstrip().rstrip("#").rstrip()
+        return "heading", "", heading.group(2) or heading.group(1).rstrip("#").rstrip()
     if line.strip().startswith("|"):
         return "row", "", line.strip()
     if item := _ITEM.match(line):

@@ -10,8 +10,7 @@ from index.values import Kind
 from ingest.sources import Facts
 
 _HEADER = re.compile(r"[ \t]*([A-Za-z][\w-]*):(.*)")
-_BRACKETS = re.compile(r"<[^>]*>?|\([^)]*\)?|\[[^\]]*\]?")
-_ADDRESS = re.compile(r"(?<!\S)\S+@\S+")
+_BRACKETS = re.compile(r"<[^>]{0,200}>|\([^)]{0,200}\)|\[[^\]]{0,200}\]|\S{1,200}@\S+")
 _SEGMENT = re.compile(r"[^<(>)]+([>)])?")
 _COMMA = re.compile(r"[,;\n]")
 _HANDLE = re.compile(r"@([\w-]+)")
@@ -94,7 +93,7 @@ def names(text: str) -> tuple[str, ...]:
     parted = _SEGMENT.sub(lambda match: match[0] if match[1] else _COMMA.sub("\0", match[0]), text)
     found = []
     for part in parted.split("\0"):
-        name = " ".join(_ADDRESS.sub(" ", _BRACKETS.sub(" ", part)).split()).strip(" @")
+        name = " ".join(_BRACKETS.sub(" ", part).split()).strip(" @")
         handle = _HANDLE.search(part)
         found.append(name or (handle[1] if handle and part.strip().startswith(("@", "(@")) else ""))
     return tuple(dict.fromkeys(name for name in found if name and name.lower() not in ("et al.", "et al")))
