@@ -33,7 +33,8 @@ _REQUEST = re.compile(
 """Words that ask to be told, and say nothing of what."""
 
 _POLITE = re.compile(
-    r"(?:,?\s*\b(?:please|pls|thanks|thank you|in (?:short|brief|simple (?:terms|words))))\W*$", re.IGNORECASE
+    r"(?:,|(?<!\s))\s*\b(?:please|pls|thanks|thank you|in (?:short|brief|simple (?:terms|words)))\W*$",
+    re.IGNORECASE,
 )
 
 _FILLER = re.compile(r"\b(?:exactly|actually|really|basically|currently|nowadays)\b\s?", re.IGNORECASE)
@@ -131,7 +132,7 @@ _GREETING = re.compile(
     re.IGNORECASE,
 )
 _TOOL = re.compile(
-    r"^\W*(?:help|usage|/?start|about|commands|menu|\?+)(?: me)?\W*$"
+    r"^\W*(?:help|usage|/?start|about|commands|menu)(?: me)?\W*$|^[^\w?]*\?\W*(?:(?<=\? )me\W*)?$"
     r"|\bwhat (?:can|do|could) (?:you|this (?:bot|tool|program|thing)|chaincite) (?:do|answer|help|know"
     r"|offer)\b"
     r"|\bwhat can i (?:ask|do|use)\b|\bhow (?:do|can|should) i (?:use|ask|query|talk to"

@@ -35,8 +35,8 @@ LIMIT = 1.0
 CHARACTERS = "a0 .A\n-_(<`*[\"'/\\{$,:;@#|=&%+~!?)>]}\t\r–…“”²\u00a0"
 COMMON = (
     *"aA0.,:;-_*#()[]{}<>`'\"“|&=/@$~%\n\t\0 ",
-    "\r\n", " \n", "0 ", "1,", "1.1", "0x", "0xa", "aA", "a ", "A a ", "a.", ". ", "a-", "a@", "()",
-    "](", "[[", "<ref>", "<ref",
+    "\r\n", " \n", "0 ", "1,", "1.1", "0x", "0xa", "aA", "a ", "A a ", "a.", ". ", "a-", "a@",
+    "()", "](", "[[", "<ref>", "<ref",
     "</ref>", "<!--", "<pre>", r"\label{a}", r"\begin", "&\\\\", "```", "http://", "/t/",
 )  # fmt: skip
 REPEATS = {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}
@@ -48,7 +48,7 @@ CATEGORIES = {
     sre.CATEGORY_WORD: re.compile(r"\w"),
     sre.CATEGORY_NOT_WORD: re.compile(r"\W"),
 }
-ENDINGS = ("\n", "_", "\0")
+ENDINGS = ("\n", "_", "\0", " a")
 SCANS = {"sub": "findall", "subn": "findall", "split": "findall", "finditer": "findall"}
 METHODS = {"match", "fullmatch", "search", "findall", *SCANS}
 
