@@ -29,7 +29,7 @@ CHAT, NONE = "chat", "none"
 _PATIENCE = 1 / 3
 """The share of a question's deadline for which a verdict is waited for."""
 
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n\s*```\s*", re.DOTALL)
+_FENCED = re.compile(r"\s*```(?:json)?[^\S\n]*\n(.*)\n[^\S\n]*```\s*", re.DOTALL)
 
 
 async def judge_of(
