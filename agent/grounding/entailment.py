@@ -113,5 +113,6 @@ def _read(said: str) -> dict[int, bool]:
     return {
         int(name): known[word]
         for name, word in pairs
-        if name.isdecimal() and len(name) < 9 and isinstance(word, str) and word in known and names.count(name) == 1
+        if name.isdecimal() and len(name) < 9 and isinstance(word, str) and word in known
+        if names.count(name) == 1
     }

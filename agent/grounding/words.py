@@ -37,7 +37,8 @@ _MARKUP = tuple(
     ]
 )
 _WORD = re.compile(
-    r"(?P<designation>(?<![A-Za-z0-9])(?P<series>EIP|ERC|BIP|CAIP|SLIP|RIP)[-_ ]?\#?0*(?P<nr>(?!0)\d++|0)(?!\w))"
+    r"(?P<designation>(?<![A-Za-z0-9])(?P<series>EIP|ERC|BIP|CAIP|SLIP|RIP)[-_ ]?\#?"
+    r"0*(?P<nr>(?!0)\d++|0)(?!\w))"
     r"|(?P<hex>0x[0-9a-f]+)"
     r"|(?P<number>(?<![\w.])\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d+(?:_\d+)*(?:\.\d+)?(?:e\d+)?)"
     r"|(?P<possessive>['’]s\b)"
