@@ -57,13 +57,13 @@ _OF_PART = re.compile(
 )
 _ASKS = re.compile(r"\b(?:how|why|when|who|which|where)\b", re.IGNORECASE)
 _JOINED = re.compile(
-    r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]*$", re.IGNORECASE
+    r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]{0,200}$", re.IGNORECASE
 )
 _DETAIL = re.compile(
     r"\b(?:gas|cost|costs|price|fee|fees|opcode|selector|address|hash|id|ids|identifier|length|size|limit|threshold|number|"
     r"count|bytes?|bits?|iterations?|value|values|default|max(?:imum)?|min(?:imum)?|path|prefix|interval|period|delay|"
     r"time|date|status|authors?|version|parameters?|constants?|formula|example|fields?|format|order|steps?|list|roles?|"
-    r"events?|functions?|errors?|methods?|types?)\b|\d{3,}$",
+    r"events?|functions?|errors?|methods?|types?)\b|\d{3}$",
     re.IGNORECASE,
 )
 """Nouns of what a thing has, which a few words alone may ask for."""
@@ -216,7 +216,7 @@ def _defines(text: str) -> bool:
 def _name_free(text: str) -> str:
     """The text without its designations, which may be joined to a name by a preposition."""
     return re.sub(
-        r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]*$",
+        r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]{0,200}$",
         "",
         text,
         flags=re.IGNORECASE,

@@ -161,7 +161,7 @@ def texts(pattern: Pattern) -> Iterator[Callable[[int], Any]]:
     tree = _parser.parse(pattern.pattern, pattern.flags)
     units = {("", unit, "") for unit in (*COMMON, sample(tree), sample(tree)[:-1]) if unit}
     for before, body in pumps(tree, ""):
-        units |= {(before, body, end) for end in ENDINGS} | {("", before + body, "")}
+        units |= {(before, body, end) for end in ENDINGS} | {("", before + body, "\0")}
         units |= {("", before, ""), ("a" + before, body, "a")}
     for before, body, end in sorted(unit for unit in units if unit[1]):
 
