@@ -33,7 +33,8 @@ _REQUEST = re.compile(
 """Words that ask to be told, and say nothing of what."""
 
 _POLITE = re.compile(
-    r"(?:,?\s*\b(?:please|pls|thanks|thank you|in (?:short|brief|simple (?:terms|words))))\W*$", re.IGNORECASE
+    r"(?:,|(?<!\s))\s*\b(?:please|pls|thanks|thank you|in (?:short|brief|simple (?:terms|words)))\W*$",
+    re.IGNORECASE,
 )
 
 _FILLER = re.compile(r"\b(?:exactly|actually|really|basically|currently|nowadays)\b\s?", re.IGNORECASE)
@@ -56,13 +57,13 @@ _OF_PART = re.compile(
 )
 _ASKS = re.compile(r"\b(?:how|why|when|who|which|where)\b", re.IGNORECASE)
 _JOINED = re.compile(
-    r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]*$", re.IGNORECASE
+    r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]{0,200}$", re.IGNORECASE
 )
 _DETAIL = re.compile(
     r"\b(?:gas|cost|costs|price|fee|fees|opcode|selector|address|hash|id|ids|identifier|length|size|limit|threshold|number|"
     r"count|bytes?|bits?|iterations?|value|values|default|max(?:imum)?|min(?:imum)?|path|prefix|interval|period|delay|"
     r"time|date|status|authors?|version|parameters?|constants?|formula|example|fields?|format|order|steps?|list|roles?|"
-    r"events?|functions?|errors?|methods?|types?)\b|\d{3,}$",
+    r"events?|functions?|errors?|methods?|types?)\b|\d{3}$",
     re.IGNORECASE,
 )
 """Nouns of what a thing has, which a few words alone may ask for."""
@@ -131,7 +132,7 @@ _GREETING = re.compile(
     re.IGNORECASE,
 )
 _TOOL = re.compile(
-    r"^\W*(?:help|usage|/?start|about|commands|menu|\?+)(?: me)?\W*$"
+    r"^\W*(?:help|usage|/?start|about|commands|menu)(?: me)?\W*$|^[^\w?]*\?\W*(?:(?<=\? )me\W*)?$"
     r"|\bwhat (?:can|do|could) (?:you|this (?:bot|tool|program|thing)|chaincite) (?:do|answer|help|know"
     r"|offer)\b"
     r"|\bwhat can i (?:ask|do|use)\b|\bhow (?:do|can|should) i (?:use|ask|query|talk to"
@@ -215,7 +216,7 @@ def _defines(text: str) -> bool:
 def _name_free(text: str) -> str:
     """The text without its designations, which may be joined to a name by a preposition."""
     return re.sub(
-        r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]*$",
+        r"\b(?:under|in|of|for|on|by) (?:the )?(?:ethereum|bitcoin|eip|erc|bip)\b[\w -]{0,200}$",
         "",
         text,
         flags=re.IGNORECASE,

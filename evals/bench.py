@@ -42,7 +42,7 @@ QUIET = 0.3
 EDIT = "\n\nThis paragraph was added to see what an edit costs.\n"
 EDITABLE = (".md", ".mediawiki", ".txt")
 SUMMARY = re.compile(
-    r"(?P<changed>\d+) changed, \d+ unchanged, (?P<skipped>\d+) skipped;"
+    r"(?<!\d)(?P<changed>\d+) changed, \d+ unchanged, (?P<skipped>\d+) skipped;"
     r" (?P<passages>\d+) passages, (?P<embedded>\d+) embedded"
 )
 PACKAGES = ("langchain-community", "langchain-huggingface", "langchain-text-splitters", "psutil")

@@ -245,7 +245,7 @@ def _qrels(file: Path) -> dict[str, dict[str, int]]:
         cells = line.split("\t")
         if number == 1 and cells[-1].strip() == "score":
             continue
-        if len(cells) != 3 or not re.fullmatch(r"-?\d+", cells[2].strip()):
+        if len(cells) != 3 or not re.fullmatch(r"-?\d{1,9}", cells[2].strip()):
             faults.append(f"line {number}: needs query-id, corpus-id and a whole score between tabs")
         elif cells[1] in grades.setdefault(cells[0], {}):
             faults.append(f"line {number}: {cells[0]} and {cells[1]} are judged above already")

@@ -152,7 +152,7 @@ def _section(pair: Pair) -> Section:
     """A pair's passage as the whole of its document."""
     digest = sha256(pair.passage.encode()).hexdigest()
     stem = PurePosixPath(pair.path).stem
-    designation = re.fullmatch(r"(eip|erc|bip)-?0*(\d+)", stem, re.IGNORECASE)
+    designation = re.fullmatch(r"(eip|erc|bip)-?0*((?!0)\d+|0)", stem, re.IGNORECASE)
     name = f"{designation[1].upper()}-{designation[2]}" if designation else None
     document = Document(
         uri=f"pair:{digest}",

@@ -35,8 +35,14 @@ BORROWED = {
 }
 """Settings that the environment may also give by a name that other programs use; CHAINCITE_ names win."""
 
-_SECRET = re.compile(r"(?<=//).*(?=@)|\bsk-[\w-]{8,}")
-"""What a wrong value may hold by mistake: user and password of a URL, and keys of chat endpoints."""
+_KEY = re.compile(r"\bsk-[\w-]{8,}")
+
+
+def _masked(text: str) -> str:
+    """A wrong value without user and password of a URL and keys of chat endpoints, held by mistake."""
+    before, slashes, address = text.partition("//")
+    _, at, host = address.rpartition("@")
+    return _KEY.sub("***", f"{before}{slashes}***@{host}" if at else text)
 
 
 def _endpoint(url: str) -> str:
@@ -299,7 +305,7 @@ class Settings(BaseSettings):
                 faults.append(f"{file}: unknown setting `{name}`; {_nearest(name)}")
                 continue
             secret = "Secret" in str(cls.model_fields[name].annotation)
-            seen = "not shown here" if secret else _SECRET.sub("***", repr(fault["input"]))
+            seen = "not shown here" if secret else _masked(repr(fault["input"]))
             said = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
             allowed = said.partition(", unable")[0].partition(" for <")[0]
             faults.append(f"{_place(name, given, file)}: the setting `{name}` {allowed}, but it is {seen}")

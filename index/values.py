@@ -62,7 +62,7 @@ class Position:
         found = _PLACE.match(uri)
         if found is None:
             return None
-        log = re.fullmatch(r"log (\d+)", heading[-1]) if heading else None
+        log = re.fullmatch(r"log (\d{1,18})", heading[-1]) if heading else None
         chain, number, block_hash, transaction = found.groups()
         return cls(
             chain,
@@ -74,7 +74,7 @@ class Position:
 
 
 _PLACE = re.compile(
-    r"([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})/block/(\d+)/(0x[0-9a-f]+|-)(?:/tx/(0x[0-9a-f]+))?(?:/|$)"
+    r"([-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32})/block/(\d{1,18})/(0x[0-9a-f]+|-)(?:/tx/(0x[0-9a-f]+))?(?:/|$)"
 )
 
 

@@ -37,14 +37,14 @@ Scored = tuple[Keys, npt.NDArray[np.float32]]
 
 _TERM = re.compile(
     r"0[xX][0-9a-fA-F]+"
-    r"|\b(?:EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*[0-9]+\b"
+    r"|\b(?:EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?[0-9]+\b"
     r"|[0-9]{1,3}(?:[,_][0-9]{3})+(?![0-9])"
     r"|[0-9]+(?:\.[0-9]+)+"
     r"|[^\W_]+(?:_+[^\W_]+)*",
     re.IGNORECASE,
 )
-_DESIGNATION = re.compile(r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([0-9]+)\b", re.IGNORECASE)
-_EXACT = re.compile(r"\b0[xX](?:[0-9a-fA-F]{64}|[0-9a-fA-F]{8})\b|[\w$]+\([\w,()\[\]]*\)")
+_DESIGNATION = re.compile(r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([1-9][0-9]*+|0)\b", re.IGNORECASE)
+_EXACT = re.compile(r"\b0[xX](?:[0-9a-fA-F]{64}|[0-9a-fA-F]{8})\b|(?<![\w$])[\w$]+\([\w,()\[\]]{0,500}\)")
 """A selector or a topic, or a signature without spaces."""
 _CODE_NAME = re.compile(r"(?<![\w.])(?:(_\w+|\w+_\w+|[a-z]+[A-Z]\w*)|([A-Za-z]\w*)(?=\())")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
@@ -125,7 +125,10 @@ def file_names(question: str) -> list[str]:
     >>> file_names("What does token/ERC20.sol do on v5.1?")
     ['erc20.sol']
     """
-    return [name.lower() for name in re.findall(r"[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,4}\b", question)]
+    return [
+        name.lower()
+        for name in re.findall(r"(?<![\w-])(?<![\w-]\.)[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,4}\b", question)
+    ]
 
 
 def query_terms(question: str) -> list[str]:

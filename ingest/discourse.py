@@ -24,7 +24,7 @@ CHUNK = 20
 NOBODY = "deleted user"
 """Who wrote a post whose author is no more."""
 
-_TOPIC = re.compile(r"(?P<base>.*?)/t/(?:(?!\d+/)[^/]+/)?(?P<topic>\d+)(?:/\d+)?(?:\.json|\.rss|/)?")
+_TOPIC = re.compile(r"(?P<base>.*?)/t/(?:(?!\d+/)[^/]+/)?(?P<topic>\d{1,18})(?:/\d+)?(?:\.json|\.rss|/)?")
 _LIST = re.compile(
     r"(?P<base>.*?)(?P<list>/c/.+?|/tag/[^/]+|/latest)?(?:/none|/all)?(?:/l/\w+)?(?:\.json|\.rss)?/?"
 )

@@ -195,7 +195,7 @@ class Fetcher:
         if encoding not in ("", "identity", "gzip", "deflate"):
             raise SourceError(f"comes in the encoding {encoding!r}; only gzip and deflate are allowed")
         announced = response.headers.get("Content-Length", "")
-        self._fits(int(announced) if announced.isdecimal() else 0)
+        self._fits(int(announced) if announced.isdecimal() and len(announced) < 20 else 0)
         body = bytearray()
         for piece in response.iter_bytes():
             body += piece

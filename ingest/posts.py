@@ -26,10 +26,10 @@ _WRITTEN = (1, 2)
 
 _VOID = {"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
-_TAGGED = re.compile(r"\s*(\[quote(?:=[^\]]*)?\])?(.*?)(\[/quote\])?\s*", re.IGNORECASE)
+_TAGGED = re.compile(r"(\[quote(?:=[^\]]*)?\])?(.*?)(\[/quote\])?", re.IGNORECASE)
 _OPENED = re.compile(r"\[quote(?:=\"?([^\]\"]*)\"?)?\]", re.IGNORECASE)
 _POLL = re.compile(r"^\[poll\b.*?^\[/poll\][ \t]*$", re.DOTALL | re.MULTILINE)
-_IMAGE = re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)|<img\b[^>\n]*>")
+_IMAGE = re.compile(r"!\[(?:(?!!\[)[^\]\n])*\]\((?:(?!!\[)[^)\n])*\)|<img\b(?:(?!<img\b)[^>\n])*>")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -149,7 +149,7 @@ def _parted(lines: Sequence[str]) -> list[str]:
     code = _code(lines)
     parted = list[str]()
     for at, line in enumerate(lines):
-        found = _TAGGED.fullmatch(line)
+        found = _TAGGED.fullmatch(line.strip())
         if at in code or found is None or not (found[1] or found[3]):
             parted.append(line)
         else:

@@ -38,7 +38,7 @@ _SHORT = {
     "ufixed": "ufixed128x18",
 }
 _NAMED = re.compile(r"\{([^{}:]*):([^{}:]*)\}")
-_ALIAS = re.compile(r"([\w$]+)\s+as\s+([\w$]+)")
+_ALIAS = re.compile(r"(?<![\w$])([\w$]+)\s+as\s+([\w$]+)")
 _SIGNED = ("function_definition", "event_definition", "error_declaration")
 _SCOPES = ("contract_declaration", "interface_declaration", "library_declaration")
 _LONGEST = 2000

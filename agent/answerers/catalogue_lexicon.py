@@ -250,7 +250,7 @@ _MONTHS = {name.lower(): at for at, name in enumerate(calendar.month_name) if na
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _TOKEN = re.compile(
     rf"""(?P<quoted>"[^"]+")
-    |(?P<name>\b(?:EIP|ERC|BIP)S?[-_\ ]?\#?0*[0-9]+\b)
+    |(?P<name>\b(?:EIP|ERC|BIP)S?[-_\ ]?\#?[0-9]+\b)
     |(?P<day>\b\d{{4}}-\d{{2}}-\d{{2}}\b)
     |(?P<spoken>\b(?:\d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?)?(?:{_MONTH})\.?,?
         \ (?:\d{{1,2}}(?:st|nd|rd|th)?,?\ )?(?:19|20)\d\d\b)
@@ -263,7 +263,7 @@ _TOKEN = re.compile(
     |(?P<mark>[^\s\w])""",
     re.IGNORECASE | re.VERBOSE,
 )
-_NAME = re.compile(r"(EIP|ERC|BIP)S?[-_ ]?#?0*([0-9]+)", re.IGNORECASE)
+_NAME = re.compile(r"(EIP|ERC|BIP)S?[-_ ]?#?([0-9]{1,18})", re.IGNORECASE)
 
 
 def items_of(question: str, today: date) -> list[Item]:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*$")
-_WIKI_HEADING = re.compile(r"(={1,6})\s*([^=].*?)\s*\1\s*$")
+_HEADING = re.compile(r"(#{1,6})\s+(.*)$")
+_WIKI_HEADING = re.compile(r"(={1,6})(?!=)(.+)\1\s*$")
 _ITEM = re.compile(r"(\s*)(?:[-*+]|\d{1,2}[.)])\s+(?=\S)")
 _WIKI_ITEM = re.compile(r"()(?:[*#]+|;)\s*(?=[^\s*#])")
 _FENCE = re.compile(r"\s*(?:```|~~~)|\s*<(/?)(?:pre|source|syntaxhighlight)\b")
 _SCOPE = re.compile(r"\s*(?:abstract\s+)?(?:interface|contract|library)\s+(\w+)")
 _DECLARED = re.compile(r"\s*(function|event|error|struct|enum|modifier)\s+(\w+)")
-_MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|\[\[(?:[^\]|]*\|)?([^\]]*)\]\]|'''?|[`*]")
+_MARKUP = re.compile(
+    r"!?\[([^\]]{0,300})\]\([^)]{0,300}\)|\[\[(?:[^\]|]{0,300}\|)?([^\]]{0,300})\]\]|'''?|[`*]"
+)
 _LONGEST_LEAD = 400
 _LONGEST_LABEL = 100
 
@@ -74,7 +76,9 @@ def _lines(text: str, wiki: bool) -> Iterator[_Line]:
         elif not raw.strip():
             yield _Line("blank", start, end)
         elif found := heading.match(raw.rstrip()):
-            yield _Line("heading", start, end, len(found[1]), bare(found[2]))
+            yield _Line(
+                "heading", start, end, len(found[1]), bare(found[2] if wiki else found[2].rstrip("#"))
+            )
         elif found := item.match(raw):
             yield _Line("item", start + found.end(), end, len(found[1].expandtabs(4)))
         else:

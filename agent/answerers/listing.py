@@ -62,7 +62,7 @@ _MEASURES = frozenset(
 """Plurals that ask for a figure, not for a list."""
 
 _SAME = {"method": "function"}
-_NUMBER = re.compile(r"\b(?:EIP|ERC|BIP)[-_ ]?#?0*\d+\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\b(?:EIP|ERC|BIP)[-_ ]?#?\d+\b", re.IGNORECASE)
 _HITS, _BEST = 8, 5
 _HALF = 0.5
 _LONGEST = 14

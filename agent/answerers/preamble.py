@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _OPENING = re.compile(r"\A\s*---[^\n]*\n|^[ \t]*(?:<pre>|```)[ \t]*\n(?=[ \t]*BIP:)", re.MULTILINE)
 _CLOSING = re.compile(r"^[ \t]*(?:---|</pre>|```)[ \t]*$", re.MULTILINE)
-_FIELD = re.compile(r"[ \t]*([A-Za-z][\w-]*):[ \t]*(.*)")
+_FIELD = re.compile(r"[ \t]*([A-Za-z][\w-]*):[ \t]*+(.*)")
 
 
 @dataclass(frozen=True, slots=True)

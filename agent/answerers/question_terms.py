@@ -37,7 +37,7 @@ _TYPES = tuple(
         ("date|day|month|year", r"\b(1[89]|2\d)\d\d\b|(?<![\w.])\d{9,13}(?!\w)"),
         (
             "price|payout|bounty|prize",
-            r"(?i)[$€£]\s?\d|\d[\d.,]*\s?([km]\s?)?(usd|dollar|eth|btc|bitcoin|.?wei|sat)",
+            r"(?i)[$€£]\s?\d|(?<![\d.,])[.,]*+\d[\d.,]*+\s?([km]\s?)?(usd|dollar|eth|btc|bitcoin|.?wei|sat)",
         ),
     )
 )

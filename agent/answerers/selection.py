@@ -67,13 +67,14 @@ _TWIN = 0.95
 _REFUSED = 3.55
 """What the evidence must weigh for an answer to be given."""
 
-_NAME = re.compile(r"0x[0-9a-fA-F]{2,}|`[^`]+`|<code>|\b[A-Z]{2,}(_[A-Z0-9]+)+\b|\b[a-z]+[A-Z]\w+|\w+\(")
+_NAME = re.compile(r"0x[0-9a-fA-F]{2,}|`[^`]+`|<code>|\b[A-Z]{2,}(_[A-Z0-9]+)+\b|\b[a-z]+[A-Z]\w+|\w\(")
 
 _TITLE = re.compile(r"[^.!?:;`]{0,90}$")
 _ADDRESS = re.compile(
-    r"\W*(?:<?(?:https?|ftp|git)://\S+>?\W*)+$|\W*\[[^\]]*\]\([^)]*\)\W*$|\W*\[\[[^\]]*\]\]\W*$"
+    r"\W*(?:<?(?:https?|ftp|git)://\S++\W*+)++$"
+    r"|\W{0,20}\[[^\]]*\]\([^)]*\)\W*$|\W{0,20}\[\[[^\]]*\]\]\W*$"
 )
-_CONTENTS = re.compile(r"(?:\.\s?){4,}\s*\d*\s*$")
+_CONTENTS = re.compile(r"(?:\.\s?){3}\.\s*(?:\d+\s*)?$")
 _ASIDE = re.compile(
     r"(?:copyright|acknowledge?ments?|references?|citations?|licen[cs]e|table of contents"
     r"|change ?log|authors?)",

@@ -64,7 +64,7 @@ _TURNS = 4
 
 _SEVERAL = re.compile(
     r"\b(?:compare|comparison|differ\w*|versus|vs\.?|both|between|relat\w+|interact\w*|combin\w+)\b"
-    r"|\b(?:which|what|who|when|how)\b.*\b(?:and|,)\s+(?:which|what|who|when|how|why)\b",
+    r"|(?m:^)(?>.*?\b(?:which|what|who|when|how)\b).*\b(?:and|,)\s+(?:which|what|who|when|how|why)\b",
     re.IGNORECASE,
 )
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from agent.answers.values import Answer, Citation
 
 _ADDRESS = re.compile(
-    r"(?P<uri>.*?)(?:\?plain=1)?(?:#(?:page=(?P<page>\d+)|L(?P<first>\d+)(?:-L(?P<last>\d+))?))?"
+    r"(?P<uri>.*?)(?:\?plain=1)?(?:#(?:page=(?P<page>\d{1,9})|L(?P<first>\d{1,9})(?:-L(?P<last>\d{1,9}))?))?"
 )
-_POST = re.compile(r"(?P<uri>.*/t/[^/]+/\d+)/(?P<number>\d+)")
+_POST = re.compile(r"(?P<uri>.*/t/[^/]+/\d+)/(?P<number>\d{1,9})")
 
 
 class Shelf(Protocol):

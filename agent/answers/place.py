@@ -46,7 +46,7 @@ def link(source: SourceRef) -> str:
     uri = one_line(source.uri).replace(" ", "%20")
     local = uri.startswith("git+file:")
     if local:
-        uri = re.sub(r"git\+(file:.*)@[^@#]+#", r"\1/", uri)
+        uri = re.sub(r"^git\+(file:.*)@[^@#]+#", r"\1/", uri)
     elif source.commit:
         uri = re.sub(r"/blob/[^/]+/", f"/blob/{source.commit}/", uri, count=1)
     if source.page:

@@ -15,25 +15,34 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from agent.text.normalize import visible
+from agent.text.sentences import within
 
 ClaimKind = Literal["heading", "lead", "prose", "item", "row", "code"]
 
-_NUMBERS = r"\^?\d{1,6}(?:\s*[-–,;]\s*\d{1,6})*(?:†[^\]】]*)?"
+_NUMBERS = r"\^?\d{1,6}(?:\s*[-–,;]\s*\d{1,6})*(?:†[^\[\]【】]*+)?+"
 _MARK = rf"(?:\[\s*{_NUMBERS}\s*\](?!\()|【\s*{_NUMBERS}\s*】)"
 _MARKS = re.compile(
-    rf"\s*[(（]\s*(?:see |cf\.? )?(?:{_MARK}[\s,;]*)+[)）]"
-    rf"|\s*(?:{_MARK}[ \t,;]*?)+(?![ \t]*[,;]?[ \t]*{_MARK})"
+    rf"(?:(?<!\s)\s+)?[(（]\s*(?:see |cf\.? )?(?:{_MARK}[\s,;]*+)++[)）]"
+    rf"|(?:(?<!\s)\s+)?{_MARK}(?:[ \t]*+(?:[,;][ \t]*+)?{_MARK})*+"
 )
 _ONE_MARK = re.compile(_MARK)
 _NOUN = re.compile(
     r"(?:^|\b(?:to|in|per|by|of|from|with|see|source|passage|and|both|while|whereas))\s*$", re.IGNORECASE
 )
-_INSIDE = re.compile(rf"\d[.,_']?\s?{_MARK}\s?[.,_']?\d|\w{_MARK}\w*[\d_]|[\d_]\w*{_MARK}[a-z]")
+_NEAR = 40
+"""Characters before a mark in which the word stands that makes a noun of it."""
+
+_INSIDE = re.compile(
+    rf"\d[.,_']?\s?{_MARK}\s?[.,_']?\d|\w{_MARK}[^\W\d_]*[\d_]|(?<!\w)[^\W\d_]*+\w++{_MARK}[a-z]"
+)
 _LEFT_OVER = re.compile(r"[\[【]\s*\^?\d{1,6}\s*(?:[\]】]|†|[-–,;]\s*\d)")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
-_HEADING = re.compile(r"\s*(?:#{1,6}\s+(.+?)\s*#*|(?:\*\*|__)([^*_]+?)(?:\*\*|__)\s*)$")
+_HEADING = re.compile(r"\s*(?:#{1,6}\s+(.+)|(?:\*\*|__)([^*_]+?)(?:\*\*|__)\s*)$")
 _ITEM = re.compile(r"(\s*(?:[-*+•‣]|\d{1,3}[.)]|\(?[a-z]\)|\d{1,3}、)\s+)(.*)$")
-_RULE = re.compile(r"\s*(?:\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?|[-*_=]{3,})\s*$")
+_RULE = re.compile(r"\s*+(?:(?:\|\s*+)?:?-{2,}+:?\s*+(?:\|\s*+:?-{2,}+:?\s*+)*+\|?|[-*_=]{3,}+)\s*$")
+_VERB = re.compile(r"\s+[a-z]+\s")
+_CAPITAL = re.compile(r"\s+[A-Z]")
+_GOES_ON = re.compile(r"\s+[,;:)]")
 _STOP = re.compile(r"[.!?…。！？；]+[\"'”’»」』)\]*_]*")
 _ABBREVIATIONS = frozenset(
     [
@@ -42,7 +51,7 @@ _ABBREVIATIONS = frozenset(
     ]
 )  # fmt: skip
 _UNDIVIDED = re.compile(
-    r"`[^`]*`|\w+://\S+|“[^“”]{1,400}[^“”.!?]”|«[^«»]{1,400}[^«».!?]»|「[^「」]{1,400}[^「」。]」"
+    r"`[^`]*`|(?<!\w)\w+://\S+|“[^“”]{1,400}[^“”.!?]”|«[^«»]{1,400}[^«».!?]»|「[^「」]{1,400}[^「」。]」"
 )
 """What no sentence ends in: code, addresses, quotations that do not end one themselves."""
 
@@ -136,7 +145,7 @@ def _line(line: str) -> tuple[ClaimKind | Literal["more", "rule"], str, str]:
     if not line.strip() or _RULE.match(line):
         return "rule", "", ""
     if heading := _HEADING.match(line):
-        return "heading", "", heading.group(1) or heading.group(2)
+        return "heading", "", heading.group(2) or heading.group(1).rstrip("#").rstrip()
     if line.strip().startswith("|"):
         return "row", "", line.strip()
     if item := _ITEM.match(line):
@@ -151,10 +160,12 @@ def _sentences(text: str) -> Iterator[str]:
     start = 0
     for stop in _STOP.finditer(text):
         end = stop.end()
-        if end < start or any(a < stop.start() < b for a, b in quiet) or not _ends(text, stop):
+        if end < start or within(quiet, stop.start()) or not _ends(text, stop):
             continue
-        while (after := _MARKS.match(text, end)) and not _begins(text[start:end], text[after.end() :]):
-            end = after.end()
+        marked = _ONE_MARK.search(text, start, end) is not None
+        # After a first mark, one before a word is the next sentence's subject: `It fell [3]. [4] says so.`
+        while (after := _MARKS.match(text, end)) and not (marked and _VERB.match(text, after.end())):
+            end, marked = after.end(), True
         yield text[start:end].strip()
         start = end
     if text[start:].strip():
@@ -163,40 +174,37 @@ def _sentences(text: str) -> Iterator[str]:
 
 def _ends(text: str, stop: re.Match[str]) -> bool:
     """Whether a full stop ends a sentence."""
-    after = text[stop.end() :]
-    if not after or stop.group()[0] in "。！？；" or _MARKS.match(after):
+    end = stop.end()
+    if end == len(text) or stop.group()[0] in "。！？；" or _MARKS.match(text, end):
         return True
-    if not after[0].isspace() or (stop.group()[:2] in ("..", "…") and not re.match(r"\s+[A-Z]", after)):
+    if not text[end].isspace() or (stop.group()[:2] in ("..", "…") and not _CAPITAL.match(text, end)):
         return False
-    word = re.search(r"[\w.]*$", text[max(0, stop.start() - 20) : stop.start()])
+    word = re.search(r"(?<![\w.])[\w.]*$", text[max(0, stop.start() - 20) : stop.start()])
     before = word.group().lower() if word else ""
     if stop.group()[0] == "." and (before in _ABBREVIATIONS or (len(before) == 1 and before.isalpha())):
         return False
-    return not re.match(r"\s+[,;:)]", after)
-
-
-def _begins(before: str, after: str) -> bool:
-    """Whether the mark between the two is the next sentence's subject, as in `It fell [3]. [4] says so.`."""
-    return bool(_ONE_MARK.search(before)) and bool(re.match(r"\s+[a-z]+\s", after))
+    return not _GOES_ON.match(text, end)
 
 
 def _claim(kind: ClaimKind, text: str, prefix: str, block: int) -> Claim:
     quiet = [match.span() for match in re.finditer(r"`[^`]*`", text)]
+    last = len(text.rstrip(" ."))
     cited: list[int] = []
 
     def take(match: re.Match[str]) -> str:
-        if any(a < match.start() < b for a, b in quiet):
+        if within(quiet, match.start()):
             return match.group()
         cited.extend(_numbers(match.group()))
         noun = f" \0{cited[-1]}\0"
         return (
             noun
-            if _NOUN.search(text[: match.start()].replace("*", "")) and text[match.end() :].strip(" .")
+            if _NOUN.search(text[max(0, match.start() - _NEAR) : match.start()].replace("*", ""))
+            and match.end() < last
             else ""
         )
 
     bare = _MARKS.sub(take, text)
-    bare = re.sub(r"\s+([.,;:!?。，])(?=\s|$)", r"\1", bare).strip()
+    bare = re.sub(r"(?<!\s)\s+([.,;:!?。，])(?=\s|$)", r"\1", bare).strip()
     said = re.sub(r"`[^`]*`", "", bare)
     broken = bool(_INSIDE.search(text) or _LEFT_OVER.search(said)) or _is_cut(said)
     kind = "lead" if kind == "prose" and bare.endswith((":", "：")) else kind

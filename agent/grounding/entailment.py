@@ -29,7 +29,7 @@ CHAT, NONE = "chat", "none"
 _PATIENCE = 1 / 3
 """The share of a question's deadline for which a verdict is waited for."""
 
-_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n\s*```\s*", re.DOTALL)
+_FENCED = re.compile(r"\s*```(?:json)?[^\S\n]*\n(.*)\n[^\S\n]*```\s*", re.DOTALL)
 
 
 async def judge_of(
@@ -113,5 +113,6 @@ def _read(said: str) -> dict[int, bool]:
     return {
         int(name): known[word]
         for name, word in pairs
-        if name.isdecimal() and isinstance(word, str) and word in known and names.count(name) == 1
+        if name.isdecimal() and len(name) < 9 and isinstance(word, str) and word in known
+        if names.count(name) == 1
     }

@@ -70,7 +70,7 @@ _WORDY = rf"""
         [-_ ]?\#?(?P<nr>\d{{1,18}})(?!\w)
         (?P<more>(?:(?:/|(?(many)(?:,\ (?:and\ )?|\ and\ |\ or\ |\ &\ )|/))\d{{1,18}}(?!\w|[.,]\d))*))
     | (?<!\w)(?P<hyphened>(?P<stem>[A-Za-z]{{2,12}})-(?P<figure>\d+))(?!\w|[.,-]\d)
-    | (?<!\w)(?P<mdy>(?:(?=(?-i:[A-Z]))|(?=[a-z]+\ \d+\w*,?\ \d{{4}}))(?P<m3>{_MONTH})\.?\ (?P<d3>\d{{1,2}})
+    | (?<!\w)(?P<mdy>(?:(?=(?-i:[A-Z]))|(?=[a-z]+\ \d\w*,?\ \d{{4}}))(?P<m3>{_MONTH})\.?\ (?P<d3>\d{{1,2}})
         (?:st|nd|rd|th)?(?!\w|[.,]\d)(?:,?\ (?P<y3>\d{{4}})(?!\d))?)
     | (?<!\w)(?P<my>(?:(?=(?-i:[A-Z]))|(?=\w+\ del?\ ))(?P<m4>{_MONTH})\.?,?\ (?:of\ |de\ |del\ )?
         (?P<y4>\d{{4}})(?!\d))
@@ -106,8 +106,8 @@ _NUMERIC = re.compile(
 
 _URL = re.compile(r"\b(?:https?|wss?|ftp|ipfs|git|ssh)://[^\s<>\"'`)\]}，。、）】]+", re.IGNORECASE)
 _CODE = re.compile(r"`(?P<code>[^`\n]+)`")
-_TOKEN = re.compile(r"\w+(?:[.:@]\w+|-(?=[^\s\d]*\d)\w+)*(?:\(\))?")
-_SPELLED = re.compile(r"[a-z]\d|[^\W_]_+[^\W_]|[a-z][A-Z]|[A-Z]{2,}[a-z]{2,}|^_+\w|[.:@]\w\w|\(\)$")
+_TOKEN = re.compile(r"\w+(?:[.:@]\w+|-(?=[^\s\d]{0,100}\d)\w+)*(?:\(\))?")
+_SPELLED = re.compile(r"[a-z]\d|[^\W_]_+[^\W_]|[a-z][A-Z]|[A-Z]{2}[a-z]{2}|^_+\w|[.:@]\w\w|\(\)$")
 _ABBREVIATED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]?|\w+\.(?:e|g|i)\.?")
 _LOUD = frozenset(
     "MUST NOT SHOULD SHALL MAY REQUIRED RECOMMENDED OPTIONAL NOTE AND OR ALL ANY ONLY NO IF IS IN OK".split()  # noqa: SIM905
@@ -116,11 +116,11 @@ _QUOTATION = re.compile(
     r'"([^"\n]+)"|“([^“”]+)[”“]|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」|『([^『』]+)』|(?<!\w)‘([^‘]+?)’(?!\w)'
     r"|(?<!\w)'([^'\n]+?)'(?!\w)|``([^`\n]+)''|‹([^‹›]+)›|〝([^〝〞]+)〞|＂([^＂]+)＂"
 )
-_ELLIPSIS = re.compile(r"\s*(?:\[\s*(?:…|\.\.\.)\s*\]|\(\s*(?:…|\.\.\.)\s*\)|…|\.\.\.)\s*")
+_ELLIPSIS = re.compile(r"(?:(?<!\s)\s+)?(?:\[\s*(?:…|\.\.\.)\s*\]|\(\s*(?:…|\.\.\.)\s*\)|…|\.\.\.)\s*")
 _RAISED = re.compile(r"(?<![\w-])[A-Za-z][\w-]*\d ?(?:\^|\*\*) ?\(?-?\d+\)?")
 """A name that ends in digits, raised to a power: SHA-256**24 is not SHA-256."""
 
-_HIDDEN = re.compile(r"\d(?:<[^>]*>|[`~\\|]|\*(?!\*?\s?[\d(])|(?<=\d)\*\*(?=\d*\*))+\d")
+_HIDDEN = re.compile(r"\d(?:<(?:(?!\d<)[^>])*>|[`~\\|]|\*(?!\*?\s?[\d(])|(?<=\d)\*\*(?=\d*\*))+\d")
 _BARE_CODE = re.compile(r"`(-?[\d.][^`\n]*|[A-Z]{3,4}-\d+)`")
 
 
@@ -199,7 +199,10 @@ def _read(match: re.Match[str], text: str) -> Iterator[Fact]:
     """The facts that a match of the numeric pattern stands for."""
     groups = {name: value for name, value in match.groupdict().items() if value is not None}
     kind = next(name for name in _READERS if name in groups)
-    yield from _READERS[kind](groups, match.group(), text, match)
+    try:
+        yield from _READERS[kind](groups, match.group(), text, match)
+    except ValueError:  # more digits than Python reads as a number
+        yield Fact("name", match.group(), match.group())
 
 
 _Reader = Callable[[dict[str, str], str, str, "re.Match[str]"], Iterator[Fact]]

@@ -79,7 +79,7 @@ class FactIndex:
         """The functions that it declares, as `name(type,type)`."""
         return frozenset(
             f"{name}({','.join(part.split()[0] for part in parts.split(',') if part.split())})"
-            for name, parts in re.findall(r"(\w+)\s*\(([^()]*)\)", self.plain)
+            for name, parts in re.findall(r"(?<!\w)(\w+)\s*\(([^()]*)\)", self.plain)
         )
 
 

@@ -12,17 +12,17 @@ from agent.text.quantities import SPOKEN, spoken
 _MARKUP = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), new)
     for pattern, new in [
-        (r"<ref\b[^>]*/>|<ref\b.*?</ref>|<!--.*?-->", ""),
-        (r"<code>(.*?)</code>|<tt>(.*?)</tt>", r"`\1\2`"),
-        (r"</?(?:b|i|u|em|strong|sub|sup|br|pre|span|nowiki|small)\b[^>]*>", ""),
+        (r"<ref\b(?:(?!<ref\b)[^>])*/>|<ref\b(?:(?!<ref\b).)*?</ref>|<!--(?:(?!<!--).)*?-->", ""),
+        (r"<code>((?:(?!<code>).)*?)</code>|<tt>((?:(?!<tt>).)*?)</tt>", r"`\1\2`"),
+        (r"</?(?:b|i|u|em|strong|sub|sup|br|pre|span|nowiki|small)\b[^<>]*>", ""),
         (r"!?\[([^\[\]]*)\]\([^()\s]*\)", r"\1"),
         (r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]", r"\1"),
-        (r"\[https?://\S+ ([^\[\]]*)\]", r"\1"),
+        (r"\[https?://(?:(?!\[http)\S)+ ([^\[\]]*)\]", r"\1"),
         (r"^\s*(?:\*\*|''')\[?([\w-]+(?: [\w-]+){0,4}):?\]?:?(?:\*\*|''')\s*[:.]?(?=\s)", r" ‹\1›"),
-        (r"(?<!\w)(?:\*\*|''+)(?=\w)|(?<=[\w.,:;)])(?:\*\*|''+)(?!\w)", ""),
+        (r"(?<!\w)(?:\*\*|(?<!')''++)(?=\w)|(?<=[\w.,:;)])(?:\*\*|''+)(?!\w)", ""),
         (r"(?<!\w)\[[A-Z]+-\d+\](?=\s)", " "),
         (r"\[\d{1,3}\]", ""),
-        (r"^\s*(?:///?|\*)\s|\n\s*///?", " "),
+        (r"^\s*(?:///?|\*)(?=\s)|(?<!\s)[^\S\n]*+\n\s*///?", " "),
         (r"\\\s", ". "),
         (r"(?<=\w)--+(?=\w)|(?<=\s)-{1,3}(?=\s[a-z])", " — "),
         (r"\be\.\s?g\.,?|\bex\.(?=\s)", " for example "),
@@ -37,7 +37,8 @@ _MARKUP = tuple(
     ]
 )
 _WORD = re.compile(
-    r"(?P<designation>(?<![A-Za-z0-9])(?P<series>EIP|ERC|BIP|CAIP|SLIP|RIP)[-_ ]?\#?0*(?P<nr>\d+)(?!\w))"
+    r"(?P<designation>(?<![A-Za-z0-9])(?P<series>EIP|ERC|BIP|CAIP|SLIP|RIP)[-_ ]?\#?"
+    r"0*(?P<nr>(?!0)\d++|0)(?!\w))"
     r"|(?P<hex>0x[0-9a-f]+)"
     r"|(?P<number>(?<![\w.])\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d+(?:_\d+)*(?:\.\d+)?(?:e\d+)?)"
     r"|(?P<possessive>['’]s\b)"
@@ -48,6 +49,9 @@ _WORD = re.compile(
     r"|(?P<symbol>[^\w\s\"'“”‘’«»„\[\]{}#@\\.!?-])",
     re.IGNORECASE,
 )
+_LARGEST = 10**100
+"""The number in words that is written in digits no more."""
+
 _NAME = re.compile(r"[a-z][A-Z]|[^\W_]_+[^\W_]|^_+\w")
 """What keeps its capitals: a name in code."""
 
@@ -148,7 +152,7 @@ def _plain_words(text: str) -> tuple[Word, ...]:
 
 def _digits(match: re.Match[str]) -> str:
     numbers = spoken(match.group())
-    whole = len(numbers) == 1 and numbers[0].denominator == 1
+    whole = len(numbers) == 1 and numbers[0].denominator == 1 and numbers[0] < _LARGEST
     return f" {numbers[0]} " if whole else match.group()
 
 

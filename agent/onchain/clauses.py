@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _CLAUSES = re.compile(
-    r"[?;]\s*|\.\s+|,?\s+and\s+(?=(?:how|what|which|who|whom|when|did|was|were|to whom|from whom"
+    r"[?;]\s*|\.\s+|(?:,|(?<!\s))\s+and\s+(?=(?:how|what|which|who|whom|when|did|was|were|to whom|from whom"
     r"|at what|in which|of what|by whom|for how)\b)|,\s*(?=(?:how|what|which|who|when|did)\b)|:\s*(?=\w)",
     re.IGNORECASE,
 )

@@ -50,7 +50,7 @@ class Token:
         return next((self.kinds[kind] for kind in kinds if kind in self.kinds), None)
 
 
-_NUMBER = r"(?:\d{1,3}(?:[,_]\d{3})+|\d+)"
+_NUMBER = r"(?:\d{1,3}(?:[,_]\d{3}){1,9}|\d{1,30}(?!\d))"
 _PIECE = re.compile(
     rf"0x[0-9a-fA-F]+|\d{{4}}-\d{{2}}-\d{{2}}|{_NUMBER}(?:\.\d+)?(?:e\d{{1,2}})?(?:[kKmM](?![A-Za-z]))?|"
     r"[A-Za-z_][A-Za-z0-9_]*(?:\.[a-z]+\b)?|[<>=!]=|=[<>]|\S"

@@ -25,8 +25,8 @@ _JOINERS = frozenset("\u200c\u200d")
 _SPELLINGS = tuple(
     (re.compile(pattern), new)
     for pattern, new in [
-        (r"(?i)<sup>\s*([^<]{1,12}?)\s*</sup>", r"^\1"),
-        (r"(?i)<sub>\s*([^<]{1,12}?)\s*</sub>", r"_\1"),
+        (r"(?i)<sup>\s*+([^<]{1,12}?)\s*</sup>", r"^\1"),
+        (r"(?i)<sub>\s*+([^<]{1,12}?)\s*</sub>", r"_\1"),
         (r"(?<![\w$\\])\$(?!\s)([^$\n]{1,200}?)(?<!\s)\$(?!\d)", r" \1 "),
         (r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}", r"\1/\2"),
         (r"\\(?:text\w*|math\w+|emph|mbox|operatorname)\{([^{}]*)\}", r"\1"),
@@ -49,8 +49,8 @@ _WIDE = r"\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WIDE_BORDER = re.compile(rf"(?<=[{_WIDE}])(?=[\dA-Za-z$])|(?<=[\dA-Za-z%])(?=[{_WIDE}])")
 _WIDE_SCRIPT = re.compile(f"[{_WIDE}]")
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»「」『』〝〞", '"') | dict.fromkeys("‘’‚‛‹›`´′", "'"))
-_EMPHASIS = re.compile(r"(?<!\w)[*_~]+(?=\S)|(?<=\S)[*_~]+(?!\w)")
-_LINKED = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)|\[https?://\S+ ([^\[\]]*)\]")
+_EMPHASIS = re.compile(r"(?<!\w)[*_~]+(?=\S)|(?<=\S)(?:(?<!_)[*_~]+|[*_~])(?!\w)")
+_LINKED = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)|\[https?://(?:(?!\[http)\S)+ ([^\[\]]*)\]")
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,8 @@ Every unit is a verbatim span of the passage.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,16 +23,16 @@ _FENCE = re.compile(
 )
 _HEADING = re.compile(
     r"\s*(#{1,6}\s(?!.*[.;:,]\s*$).{1,80}$"
-    r"|=+[^=].*=+\s*$"
+    r"|=+[^=].*=\s*$"
     r"|\\(part|chapter|(sub)*section|paragraph)\*?\{"
     r"|(\d+(\.\d+)*\.?|Appendix|[A-Z](\.\d+)+)\s+[A-Z][^.!?]{0,70}$)"
 )
 _ITEM = re.compile(r"\s*([-+•]|\*{1,6}|#{1,6}|:+|;|\d{1,3}[.)]|\(?[a-z0-9ivx]{1,4}\)|\\item(\[[^\]]*\])?)\s+")
-_ROW = re.compile(r"\s*[|!]|.*&.*\\\\\s*$")
-_RULE = re.compile(r"\s*[|!+{}\-=_*:.\s]*\s*$|\s*\{\||\s*\|\}|\s*\|-")
+_ROW = re.compile(r"\s*[|!]|[^&\n]*&.*\\\\\s*$")
+_RULE = re.compile(r"[|!+{}\-=_*:.\s]*$|\s*\{\||\s*\|\}|\s*\|-")
 _MARKUP_ONLY = re.compile(
-    r"\s*(</?\w+[^>]*>\s*)+$"
-    r"|\s*(\\(begin|end|label|hypertarget|newpage|noindent)\b[^ ]*\s*)+$"
+    r"\s*+(</?\w[^>]*+>\s*+)++$"
+    r"|\s*+(\\(begin|end|label|hypertarget|newpage|noindent)\b[^ ]*+\s*+)++$"
     r"|\s*%|\s*<!--.*-->\s*$"
 )
 _FRONT_MATTER = re.compile(
@@ -74,6 +75,12 @@ def split(text: str) -> list[Sentence]:
     for block in _blocks(text):
         found.extend(_divided(text, block))
     return found
+
+
+def within(spans: Sequence[tuple[int, int]], at: int) -> bool:
+    """Whether `at` lies inside one of the spans, which come in order and do not overlap."""
+    nearest = bisect_left(spans, (at,)) - 1
+    return nearest >= 0 and at < spans[nearest][1]
 
 
 def _blocks(text: str) -> Iterator[Sentence]:
@@ -187,12 +194,12 @@ def _trimmed(text: str, block: Sentence) -> Sentence | None:
 
 def _stops(paragraph: str) -> Iterator[int]:
     """The offsets at which sentences end."""
-    quoted = [match.span() for match in re.finditer(r"`[^`]*`|<code>.*?</code>", paragraph)]
+    quoted = [match.span() for match in re.finditer(r"`[^`]*`|<code>(?:(?!<code>).)*?</code>", paragraph)]
     for match in _END.finditer(paragraph):
         at = match.start()
-        if not _NEXT.match(paragraph, match.end()) or any(a < at < b for a, b in quoted):
+        if not _NEXT.match(paragraph, match.end()) or within(quoted, at):
             continue
-        word = re.search(r"[\w.]*$", paragraph[max(0, at - 20) : at])
+        word = re.search(r"(?<![\w.])[\w.]*$", paragraph[max(0, at - 20) : at])
         before = word.group(0).lower() if word else ""
         initial = len(before) == 1 and before.isalpha()
         if paragraph[at] == "." and (before in _ABBREVIATIONS or initial):

@@ -14,9 +14,9 @@ from typing import Any
 from index.errors import SourceError
 
 _KNOWN = Path(__file__).with_name("known.toml")
-_DECLARATION = re.compile(r"(?:event\s+)?([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*(anonymous)?\s*;?")
-_EVENT = re.compile(r"\bevent\s+([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*(anonymous)?\s*;")
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_DECLARATION = re.compile(r"(?:event\s+)?([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*+(?:(anonymous)\s*+)?;?")
+_EVENT = re.compile(r"\bevent\s+([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*+(?:(anonymous)\s*+)?;")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _TYPE = re.compile(r"(address|bool|string|bytes\d{0,2}|u?int\d{0,3})((?:\[\d*\])*)")
 
 

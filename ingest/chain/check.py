@@ -34,7 +34,7 @@ MOST_REQUESTS = 500
 _TABLES = {"events": "events", "transfers": "transfers", "transaction": "transactions", "header": "blocks"}
 """The table of the rows that a document tells, by the last part of its uri."""
 
-_ROLLED_UP = re.compile(r"(.+)/blocks/(\d+)-(\d+)/(0x[0-9a-f]{40})/(0x[0-9a-f]{64}|None)")
+_ROLLED_UP = re.compile(r"(.+)/blocks/(\d{1,18})-(\d{1,18})/(0x[0-9a-f]{40})/(0x[0-9a-f]{64}|None)")
 
 _IN_BLOCK = ("block_number", "block_hash", "block_timestamp", "transaction_hash")
 _TRANSACTION = (

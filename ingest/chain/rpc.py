@@ -44,7 +44,7 @@ LIMITED = -32005
 """EIP-1474 has this code for every limit; of logs it may be their number, elsewhere it is haste."""
 
 _HASTE_CODES = {429, -32007, -32016, -32029, -32097}
-_KEY = re.compile(r"(?=[\w-]*\d)[\w-]{24,}")
+_KEY = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{24,}")
 
 
 class TooMuch(SourceError):

@@ -109,7 +109,7 @@ def _range(wanted: Wanted) -> tuple[int, int | str]:
     """The blocks to read. Raises SourceError for what is no range, before anything is asked."""
     if wanted.low is None:
         raise SourceError("give --from-block N, the first block to read; what was read is not read again")
-    if wanted.high not in TAGS and not wanted.high.isdecimal():
+    if wanted.high not in TAGS and not (wanted.high.isdecimal() and len(wanted.high) < 19):
         raise SourceError(f"--to-block should be a number, {', '.join(TAGS)}, but it is {wanted.high!r}")
     if wanted.follow and wanted.high != "latest":
         raise SourceError("--follow reads up to the latest block; leave out --to-block")

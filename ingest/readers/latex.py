@@ -23,7 +23,7 @@ _ENVIRONMENTS: dict[str, BlockKind] = {
 }
 _MARK = re.compile(
     rf"""^[ \t]*(?:
-        \\(?P<section>{"|".join(_LEVELS)})\*?\s*(?:\[[^\]]*\])?(?=\{{)
+        \\(?P<section>{"|".join(_LEVELS)})\*?\s*(?:\[[^\]]{{0,500}}\])?(?=\{{)
       | \\begin\{{(?P<environment>{"|".join(_ENVIRONMENTS)})(?P<star>\*?)\}}
       | \\begin\{{(?P<abstract>abstract)\}}
       | (?P<comment>%[^\n]*(?:\n[ \t]*%[^\n]*)*)
@@ -96,7 +96,7 @@ def _group(text: str, start: int, longest: int = _LONGEST_TITLE) -> tuple[str, i
 
 def _command(text: str, name: str) -> str:
     r"""The argument of the first `\name[…]{…}` in a text, or nothing."""
-    pattern = re.compile(rf"^[^%\n]*?\\{name}\s*(?:\[[^\]]*\])?\s*(?=\{{)", re.MULTILINE)
+    pattern = re.compile(rf"^[^%\n]*?\\{name}\s*+(?:\[[^\]]{{0,500}}\]\s*+)?(?=\{{)", re.MULTILINE)
     match = pattern.search(text, 0, _LONGEST_PREAMBLE)
     return _group(text, match.end(), _LONGEST_PREAMBLE)[0] if match else ""
 

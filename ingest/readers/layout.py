@@ -172,7 +172,7 @@ class _Words:
                     breaks.append((broken, line.text))
                 text = re.sub(r"^\w+", "", line.text) if broken else line.text
                 broken = text.removesuffix(HYPHEN) if text.endswith(HYPHEN) else ""
-                whole = re.sub(rf"\w*{HYPHEN}$", "", text)
+                whole = re.sub(rf"(?<!\w)\w*{HYPHEN}$", "", text)
                 self._counts.update(word.lower() for word in _WORDS.findall(whole))
         self._breaks_syllables = any(self._counts["".join(_halves(*each))] for each in breaks)
 
@@ -212,7 +212,7 @@ def _halves(head: str, tail: str) -> tuple[str, str]:
     >>> _halves("a proof-Of", "work system")
     ('proof-of', 'work')
     """
-    left, right = re.search(r"[\w-]*$", head), re.match(r"\w*", tail)
+    left, right = re.search(r"(?<![\w-])[\w-]*$", head), re.match(r"\w*", tail)
     return (left[0] if left else "").lower(), (right[0] if right else "").lower()
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_FENCED = re.compile(r"\s*```[^\n`]*\n(\s*BIP:.*?)^\s*```[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"\s*```[^\n`]*\n(\s*BIP:.*?)^[^\S\n]*```[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST_TITLE = 1000
 _WINDOW = 5000
 """Lines that are parsed at a time."""

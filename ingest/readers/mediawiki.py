@@ -10,14 +10,14 @@ from ingest.readers.parsed import Parsed, lines_of, offsets_of, whole
 from ingest.readers.preamble import facts_of, header_fields
 from ingest.sources import Facts
 
-_PREAMBLE = re.compile(r"<pre>\s*^([ \t]*BIP:.*?)</pre>", re.DOTALL | re.MULTILINE)
-_HEADING = re.compile(r"(={1,6})(?!=)\s*(.*?[^=\s].*?)\s*\1\s*(?:<!--.*-->)?\s*")
-_OPENING = re.compile(
-    r"\s*(?:(\{\|)|(```)|.*?<(pre|source|syntaxhighlight|table)\b(?!.*</\3\s*>))", re.IGNORECASE
-)
+_PREAMBLE = re.compile(r"<pre>\s*^([ \t]*BIP:(?:(?!<pre>).)*?)</pre>", re.DOTALL | re.MULTILINE)
+_HEADING = re.compile(r"(={1,6})(?!=)([=\s]*+[^=\s].*)\1")
+_COMMENT = re.compile(r"(?<==)\s*<!--")
+_OPENED = re.compile(r"<(pre|source|syntaxhighlight|table)\b", re.IGNORECASE)
+_CLOSED = re.compile(r"</(pre|source|syntaxhighlight|table)\s*>", re.IGNORECASE)
 _MARKUP = re.compile(r"['\[{<&]")
 _LONGEST_MARK = 1000
-"""A longer line is taken for prose, so that no line can make the patterns above slow."""
+"""A longer line is taken for prose."""
 
 _LONGEST_PREAMBLE = 20_000
 
@@ -66,7 +66,11 @@ def _run(lines: list[str], at: int, ends: dict[int, int]) -> tuple[BlockKind | N
 
 
 def _heading(line: str) -> re.Match[str] | None:
-    return _HEADING.fullmatch(line) if line.startswith("=") and len(line) <= _LONGEST_MARK else None
+    if not line.startswith("=") or len(line) > _LONGEST_MARK:
+        return None
+    line = line.rstrip()
+    comment = _COMMENT.search(line) if line.endswith("-->") else None
+    return _HEADING.fullmatch(line[: comment.start()] if comment else line)
 
 
 def _sort(line: str) -> BlockKind | None:
@@ -85,11 +89,20 @@ def _ends(lines: list[str]) -> dict[int, int]:
         if opened and opened[-1][1] in line.lower():
             ends[opened.pop()[0]] = at + 1
             continue
-        opening = _OPENING.match(line) if len(line) <= _LONGEST_MARK else None
-        if opening and (not opened or opened[-1][1] == "|}"):
-            table, fence, tag = opening.groups()
-            opened.append((at, "|}" if table else "```" if fence else f"</{tag.lower()}"))
+        closing = _closing(line) if len(line) <= _LONGEST_MARK else ""
+        if closing and (not opened or opened[-1][1] == "|}"):
+            opened.append((at, closing))
     return ends
+
+
+def _closing(line: str) -> str:
+    """What closes the table or code that a line opens and does not close; nothing where it opens none."""
+    begun = line.lstrip()
+    if begun.startswith(("{|", "```")):
+        return "|}" if begun[0] == "{" else "```"
+    closed = {mark[1].lower(): mark.start() for mark in _CLOSED.finditer(line)}
+    opened = ((mark[1].lower(), mark.end()) for mark in _OPENED.finditer(line))
+    return next((f"</{tag}" for tag, end in opened if closed.get(tag, -1) < end), "")
 
 
 def _plain(title: str) -> str:

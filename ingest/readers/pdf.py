@@ -22,7 +22,7 @@ from ingest.sources import Facts, Limits
 
 _WORKER = Path(__file__).with_name("pdf_worker.py")
 _GENERIC = re.compile(r"untitled|microsoft word|\.(?:docx?|tex|dvi|pdf|indd|pages)\b|^[\w-]+$", re.IGNORECASE)
-_NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|.*[\d@].*", re.IGNORECASE)
+_NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|[^\d@\n]*[\d@].*", re.IGNORECASE)
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -96,7 +96,7 @@ def _facts(metadata: Mapping[str, str], pages: Sequence[Sequence[Line]]) -> Fact
 
 def _people(lines: Sequence[Line], pages: Sequence[Sequence[Line]]) -> tuple[str, ...]:
     """The names in lines: capitalised words that the document does not use as common words."""
-    prose = " ".join(re.sub(r"\S*@\S*", "", line.text) for page in pages for line in page)
+    prose = " ".join(re.sub(r"(?<!\S)\S*@\S*", "", line.text) for page in pages for line in page)
     common = set(re.findall(r"\b[a-z]+\b", prose))
     smaller = takewhile(lambda line: line.size <= lines[0].size, lines)
     found = (name for line in smaller for name in names(line.text.replace(" and ", ", ")))

@@ -9,8 +9,10 @@ from datetime import date
 from index.values import Kind
 from ingest.sources import Facts
 
-_HEADER = re.compile(r"[ \t]*([A-Za-z][\w-]*):[ \t]*(.*)")
-_BRACKETS = re.compile(r"<[^>]*>|\([^)]*\)|\[[^\]]*\]|\S+@\S+")
+_HEADER = re.compile(r"[ \t]*([A-Za-z][\w-]*):(.*)")
+_BRACKETS = re.compile(r"<[^>]{0,200}>|\([^)]{0,200}\)|\[[^\]]{0,200}\]|\S{1,200}@\S+")
+_SEGMENT = re.compile(r"[^<(>)]+([>)])?")
+_COMMA = re.compile(r"[,;\n]")
 _HANDLE = re.compile(r"@([\w-]+)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SERIES = ("eip", "erc", "bip", "caip")
@@ -87,10 +89,10 @@ def names(text: str) -> tuple[str, ...]:
     >>> names("Vitalik Buterin (@vbuterin), Ann Lee <ann@example.org>, (@ben), et al.")
     ('Vitalik Buterin', 'Ann Lee', 'ben')
     """
-    # A comma inside brackets parts no names.
-    parts = re.split(r"[,;\n](?![^<(]*[>)])", text)
+    # A comma inside brackets, which has a closing one next, parts no names.
+    parted = _SEGMENT.sub(lambda match: match[0] if match[1] else _COMMA.sub("\0", match[0]), text)
     found = []
-    for part in parts:
+    for part in parted.split("\0"):
         name = " ".join(_BRACKETS.sub(" ", part).split()).strip(" @")
         handle = _HANDLE.search(part)
         found.append(name or (handle[1] if handle and part.strip().startswith(("@", "(@")) else ""))
@@ -98,12 +100,14 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def designations(text: str, prefix: str) -> tuple[str, ...]:
-    """The numbers in a text as designations.
+    """The numbers in a text as designations; a run of digits too long for a proposal is none.
 
     >>> designations("155, EIP-0020", "EIP")
     ('EIP-155', 'EIP-20')
     """
-    return tuple(dict.fromkeys(f"{prefix}-{int(number)}" for number in re.findall(r"\d+", text)))
+    return tuple(
+        dict.fromkeys(f"{prefix}-{int(number)}" for number in re.findall(r"(?<!\d)\d{1,9}(?!\d)", text))
+    )
 
 
 def _date(fields: Mapping[str, str], *keys: str) -> date | None:

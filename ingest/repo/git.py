@@ -50,16 +50,19 @@ _ENVIRONMENT = {
 _KEPT = ("PATH", "TMPDIR", "SystemRoot")
 _PERSONAL = ("HOME", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "USER", "LOGNAME")
 _USERINFO = re.compile(r"(?<=//)[^/@\s]+(?=@)")
-_FAULTS: Sequence[tuple[str, type[SourceError], str]] = (
-    ("could not read (Username|Password)|Authentication failed|Permission denied|403", SourceError,
-     "needs a password or key that git's helpers do not have; log in with git, or check the address"),
-    ("(?<!ref )not found|does not exist|404|does not appear to be a git repo", Gone,
-     "there is no such repository; check the address"),
-    ("couldn't find remote ref|not our ref|no such remote ref|unadvertised object", SourceError,
-     "has no such ref; give a branch, a tag or a whole commit with --ref"),
-    ("redirect|error: 30[1278]", SourceError, "has moved; give the address that it redirects to"),
-    ("Could not resolve|Failed to connect|Connection|timed out|unreachable|early EOF", Unreachable,
-     "cannot be reached; check the address and the network"),
+_FAULTS: Sequence[tuple[re.Pattern[str], type[SourceError], str]] = tuple(
+    (re.compile(said, re.IGNORECASE), fault, message)
+    for said, fault, message in (
+        ("could not read (Username|Password)|Authentication failed|Permission denied|403", SourceError,
+         "needs a password or key that git's helpers do not have; log in with git, or check the address"),
+        ("(?<!ref )not found|does not exist|404|does not appear to be a git repo", Gone,
+         "there is no such repository; check the address"),
+        ("couldn't find remote ref|not our ref|no such remote ref|unadvertised object", SourceError,
+         "has no such ref; give a branch, a tag or a whole commit with --ref"),
+        ("redirect|error: 30[1278]", SourceError, "has moved; give the address that it redirects to"),
+        ("Could not resolve|Failed to connect|Connection|timed out|unreachable|early EOF", Unreachable,
+         "cannot be reached; check the address and the network"),
+    )
 )  # fmt: skip
 """What git says, the error that it is, and what to do; the first that matches."""
 
@@ -264,7 +267,7 @@ def _fault(said: bytes) -> SourceError:
     """What git said as one of our errors, without user names and passwords."""
     text = _USERINFO.sub("***", said.decode(errors="replace"))
     for pattern, make, message in _FAULTS:
-        if re.search(pattern, text, re.IGNORECASE):
+        if pattern.search(text):
             return make(message)
     lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:"))] or text.splitlines()
     first = lines[0].partition(": ")[2] or lines[0] if lines else "git failed"

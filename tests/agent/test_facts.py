@@ -187,3 +187,10 @@ def test_code_must_stand_as_it_is_white_space_aside(holds: Holds) -> None:
     source = "Use this:\n\n```\nuint x = 1;\nuint y = 2;\n```\n"
     assert holds("```\nuint x = 1;\n  uint y = 2;\n```\n", source)
     assert not holds("```\nuint x = 1;\nuint y = 3;\n```\n", source)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}th", "EIP-{}", "SHA-{}", "{}e2", "{}^2"])
+def test_a_number_longer_than_numbers_are_read_must_stand_as_it_is(holds: Holds, form: str) -> None:
+    written, other = form.format("7" * 6000), form.format("7" * 5999 + "8")
+    assert holds(f"The value is {written}.", f"The value is {written}.")
+    assert not holds(f"The value is {written}.", f"The value is {other}.")

@@ -380,3 +380,9 @@ def test_every_proposal_of_the_shared_corpus_is_read_with_its_facts(shared: Path
         assert document.published_at
         assert reading.text == fetched.body.decode()
         assert any(block.kind == "heading" for block in reading.blocks)
+
+
+def test_a_number_too_long_to_be_one_names_no_proposal(reading: Read) -> None:
+    long = "9" * 6000
+    document = reading(f"---\neip: {long}\ntitle: T\nrequires: 20, {long}\n---\nx\n").document
+    assert (document.title, document.number, document.requires) == ("T", None, ("EIP-20",))

@@ -306,8 +306,7 @@ class Discord:
         if message.guild is None:
             return text
         role = message.guild.self_role
-        mine = rf"<@!?{self._me}>" + (rf"|<@&{role.id}>" if role else "")
-        said = re.sub(mine, "", text).strip()
+        said = re.sub(rf"<@!?{self._me}>|<@&{role.id if role else self._me}>", "", text).strip()
         replied = message.reference.resolved if message.reference else None
         writer = getattr(replied, "author", None)
         return said if said != text or (writer is not None and writer.id == self._me) else None

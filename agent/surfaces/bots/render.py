@@ -27,7 +27,7 @@ PROVISIONAL = "provisional, not yet checked against its sources"
 _SEEN = 800
 """Characters of provisional text, from its end, that are shown."""
 
-_CITED = re.compile(r"\[(\d+)\]")
+_CITED = re.compile(r"\[(\d{1,6})\]")
 
 Links = Mapping[int, str]
 

@@ -33,7 +33,7 @@ def place(address: str) -> tuple[str, int]:
     ('127.0.0.1', 8787)
     """
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
         raise SettingsError(f"{address!r} is no address to listen at; write HOST:PORT, as in 127.0.0.1:8787")
     return host.strip("[]"), int(port)
 
