@@ -63,7 +63,7 @@ ANSWERS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ANSWERS)
 def test_json_and_back_is_the_same_answer(answer):
     assert from_json(json.loads(json.dumps(to_json(answer)))) == answer

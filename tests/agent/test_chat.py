@@ -26,6 +26,7 @@ from index.errors import SettingsError
 from index.values import Filters, Hit, Kind
 from tests.agent.conftest import NOTES, MemoryLibrary, make_document, make_passages
 from tests.agent.terminal import Terminal
+from tests.conftest import HANG
 
 FEE = "How much does the base fee rise when a block is full?"
 ENTER, CTRL_C, CTRL_D, CTRL_U, UP = "\r", "\x03", "\x04", "\x15", "\x1b[A"
@@ -45,7 +46,7 @@ def piped(library: Path, said: str | bytes, *arguments: str, **environment: str)
         [sys.executable, "-m", "chaincite", "--library", str(library), "chat", *arguments],
         input=said.encode() if isinstance(said, str) else said,
         capture_output=True,
-        timeout=120,
+        timeout=HANG,
         env={**os.environ, **environment},
     )
 

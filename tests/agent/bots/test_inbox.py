@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.bots import render
@@ -92,9 +92,12 @@ def _until_killed(work: object) -> None:
     except Killed:
         pass
     finally:
-        for task in asyncio.all_tasks(loop):
+        left = asyncio.all_tasks(loop)
+        for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0.05))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 
@@ -246,7 +249,7 @@ WORDS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40)
 @given(steps=WORDS)
 def test_the_inbox_says_what_a_dictionary_would(
     steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory

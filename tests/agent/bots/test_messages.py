@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.answers import Answer
@@ -73,19 +73,19 @@ def check_discord(text: Text, limit: int) -> None:
     ]
 
 
-@settings(max_examples=HOW_MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=HOW_MANY)
 @given(answer=ANSWERS, limit=st.sampled_from([300, 700, 4096]))
 def test_telegram_accepts_every_part_and_nothing_is_lost(answer: Answer, limit: int) -> None:
     check_telegram(render.answer_text(answer), limit)
 
 
-@settings(max_examples=HOW_MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=HOW_MANY)
 @given(answer=ANSWERS, limit=st.sampled_from([600, 2000]))
 def test_discord_reads_every_part_as_it_was_meant(answer: Answer, limit: int) -> None:
     check_discord(render.answer_text(answer), limit)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50)
 @given(answer=ANSWERS)
 def test_without_markup_each_address_is_written_out(answer: Answer) -> None:
     text = render.answer_text(answer)
@@ -95,7 +95,7 @@ def test_without_markup_each_address_is_written_out(answer: Answer) -> None:
     assert all(url in whole for _, url in cited(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=TEXTS, by=st.sampled_from(["extractive", "a-model"]))
 def test_provisional_text_is_one_part_and_says_so(text: str, by: str) -> None:
     shown = render.progress_text("searching", text)
