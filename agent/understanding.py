@@ -41,7 +41,7 @@ _FILLER = re.compile(r"\b(?:exactly|actually|really|basically|currently|nowadays
 """Words that add nothing to what a question is about."""
 
 _DEFINITION = re.compile(
-    r"^\W*(?:what(?:'s|’s| is| are| was| were| exactly is| exactly are)|who or what is|what exactly (?:is|are)|"
+    r"^\W*(?:what(?:'s|’s| is| are| was| were| exactly is| exactly are)|who or what is|"
     r"(?:explain|define|describe|tell me about|tell us about|summari[sz]e|introduce)|meaning of"
     r"|definition of)\b"
     r"|^\W*(?:was (?:ist|sind)|qu['’]est[- ]ce (?:que|qu)|c['’]est quoi"

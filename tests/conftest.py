@@ -12,8 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
+
+HANG = 300.0
+"""Seconds after which what has not come about never will; no machine is so slow."""
+
+settings.register_profile(
+    "chaincite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("chaincite")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -75,7 +86,7 @@ def chaincite() -> Run:
             [sys.executable, "-m", "chaincite", *map(str, arguments)],
             capture_output=True,
             encoding="utf-8",
-            timeout=300,
+            timeout=HANG,
             env={**os.environ, **environment},
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chaincite import command_line, commands_under
-from tests.conftest import ROOT, Run
+from tests.conftest import HANG, ROOT, Run
 
 HEAVY = ("duckdb", "faiss", "langchain", "numpy", "openvino", "pyarrow", "tantivy", "torch", "transformers")
 COMMANDS = dict(commands_under(command_line()))
@@ -22,7 +22,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", code],
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=HANG,
         env={**os.environ, **environment},
     )
 
@@ -99,7 +99,7 @@ def test_a_closed_pipe_is_quiet() -> None:
     with os.fdopen(writing, "wb") as closed:
         program = with_command("print('x' * 1_000_000, flush=True)")
         ran = subprocess.run(
-            [sys.executable, "-c", program], stdout=closed, stderr=subprocess.PIPE, timeout=60
+            [sys.executable, "-c", program], stdout=closed, stderr=subprocess.PIPE, timeout=HANG
         )
     assert (ran.returncode, ran.stderr) == (141, b"")
 

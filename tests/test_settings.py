@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -77,7 +77,7 @@ def test_settings_cannot_be_changed_after_loading() -> None:
         Settings.load().budget = 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(max_examples=30)
 @given(budget=st.integers(1, 10**9))
 def test_file_and_environment_mean_the_same(budget: int, file: Path) -> None:
     file.write_text(f"budget = {budget}\n")

@@ -10,12 +10,17 @@ the last is answered with status 400 and `endpoint.exhausted` is set), or a func
 
 from __future__ import annotations
 
+import asyncio
 import json
+import selectors
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+Done = TypeVar("Done")
 
 Fault = Literal["cut", "truncated", "done", "malformed", "stall", "empty", "error", "html"]
 FAULTS: tuple[Fault, ...] = ("cut", "truncated", "done", "malformed", "stall", "empty", "error", "html")
@@ -40,7 +45,7 @@ class Reply:
       [DONE]), done (the stream ends with [DONE] and no finish reason), malformed (a chunk is `raw`, and the
       stream ends as it should), stall (nothing more comes), empty (no choices at all), error (an error object
       inside the stream), html (a page with status 200).
-    delay: seconds before the first piece; pace: seconds before each further one.
+    before: what is done before the first piece; pace: seconds before each further one.
     usage: tokens in, out, and how many of those in were cached; None: not reported.
     model: the model that says it answered, else the one asked for.
     status: an HTTP status other than 200 answers with an error of this `code` and `message`.
@@ -52,7 +57,7 @@ class Reply:
     fault: Fault | None = None
     after: int = 1
     raw: str = '{"id": "x", "choices": [{"delta": {"content": '
-    delay: float = 0.0
+    before: Callable[[], object] = int
     pace: float = 0.0
     usage: tuple[int, int, int] | None = (100, 20, 0)
     model: str | None = None
@@ -126,6 +131,7 @@ class Endpoint:
         self._key = key
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self.silent = threading.Event()
         self._open = 0
         self.most = 0
         self.exhausted = False
@@ -147,6 +153,17 @@ class Endpoint:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def run(self, work: Coroutine[Any, Any, Done]) -> Done:
+        """Runs what asks this endpoint; where it stalls, the clock goes on to the next timer at once."""
+        with asyncio.Runner(loop_factory=lambda: _Loop(self.silent)) as runner:
+            return runner.run(work)
+
+    def stall(self) -> None:
+        """Says nothing more."""
+        self.silent.set()
+        self.wait(3600)
+        raise _Cut
 
     def wait(self, seconds: float) -> None:
         """Holds an answer back, no longer than the server lives."""
@@ -177,6 +194,38 @@ class Endpoint:
     def closed(self) -> None:
         with self._lock:
             self._open -= 1
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that waits no longer for what is silent, once all that it said was heard."""
+
+    def __init__(self, silent: threading.Event) -> None:
+        self._waiting = _Waiting(silent)
+        super().__init__(self._waiting)
+
+    def time(self) -> float:
+        return super().time() + self._waiting.skipped
+
+
+class _Waiting(selectors.DefaultSelector):
+    """Waits in short spells; after one that began in silence and brought nothing, the rest is skipped."""
+
+    def __init__(self, silent: threading.Event) -> None:
+        super().__init__()
+        self.skipped = 0.0
+        self._silent = silent
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ends = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            silent = self._silent.is_set()
+            left = max(ends - time.monotonic(), 0.0)
+            if (ready := super().select(min(left, 0.05))) or not left:
+                return ready
+            if silent and timeout is not None:
+                self._silent.clear()
+                self.skipped += left
+                return []
 
 
 class _Server(ThreadingHTTPServer):
@@ -217,12 +266,12 @@ class _Handler(BaseHTTPRequestHandler):
             error = {"message": reply.message, "type": "error", "code": reply.code, "param": None}
             self._whole(json.dumps({"error": error}), reply.status, reply.headers)
         elif reply.fault == "html":
-            self.server.endpoint.wait(reply.delay)
+            reply.before()
             self._whole("<html>Back soon</html>", 200, {"Content-Type": "text/html"})
         elif body.get("stream"):
             self._stream(reply, body)
         else:
-            self.server.endpoint.wait(reply.delay)
+            reply.before()
             self._complete(replace(reply, model=reply.model or body["model"]))
 
     def _whole(self, text: str, number: int = 200, headers: Mapping[str, str] | None = None) -> None:
@@ -239,8 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.fault == "malformed":
             answer = answer[: len(answer) // 2]
         if reply.fault == "stall":
-            self.server.endpoint.wait(3600)
-            raise _Cut
+            self.server.endpoint.stall()
         if reply.fault == "cut":
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -258,10 +306,12 @@ class _Handler(BaseHTTPRequestHandler):
         reply = replace(reply, model=reply.model or body["model"])
         reported = (body.get("stream_options") or {}).get("include_usage", False)
         for at, event in enumerate(_events(reply, reported)):
-            self.server.endpoint.wait(reply.pace if at else reply.delay)
+            if at:
+                self.server.endpoint.wait(reply.pace)
+            else:
+                reply.before()
             if event == "stall":
-                self.server.endpoint.wait(3600)
-                raise _Cut
+                self.server.endpoint.stall()
             if event == "cut":
                 self.wfile.write(b'ff\r\ndata: {"id": "x", "choi')
                 raise _Cut

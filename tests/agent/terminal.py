@@ -19,6 +19,8 @@ import termios
 import time
 from pathlib import Path
 
+from tests.conftest import HANG
+
 _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_].*?\x1b\\"
     r"|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>78]"
@@ -32,17 +34,13 @@ runpy.run_module("chaincite", run_name="__main__", alter_sys=True)
 
 
 class Terminal:
-    """A program on a terminal of its own. `raw` is all that it wrote, `text` the same without escape codes.
-
-    patience: seconds after which what is waited for counts as missing.
-    """
+    """A program on a terminal of its own. `raw`: all that it wrote; `text`: the same without escape codes."""
 
     def __init__(
         self,
         *arguments: str | Path,
         columns: int = 80,
         rows: int = 24,
-        patience: float = 30,
         **environment: str,
     ) -> None:
         self._command = [sys.executable, "-c", _START, *map(str, arguments)]
@@ -50,7 +48,6 @@ class Terminal:
         for name in ("COLUMNS", "LINES"):
             self._environment.pop(name, None)
         self._size = struct.pack("HHHH", rows, columns, 0, 0)
-        self._patience = patience
         self._read = 0
         self.raw = ""
 
@@ -84,7 +81,7 @@ class Terminal:
 
     def until(self, wanted: str) -> str:
         """Waits until this is written, after what was waited for before; returns what came until then."""
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + HANG
         while wanted not in self.text[self._read :]:
             if not self._more(deadline):
                 raise AssertionError(f"{wanted!r} did not come after {self.text[self._read :]!r}")
@@ -95,7 +92,7 @@ class Terminal:
 
     def ended(self) -> int:
         """Waits until the program ends and returns its exit status."""
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + HANG
         while self._more(deadline):
             pass
         return self._process.wait(max(deadline - time.monotonic(), 1))

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.answers.packing import Section
@@ -390,11 +390,7 @@ def test_true_sentences_survive_light_rephrasing(
     assert len(lost) <= 0.05 * tried, lost
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=150,
-    deadline=None,
-)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_draft_comes_out_cited_and_held(
     data: st.DataObject, corpus: Library, sections: dict[int, Section], joined: dict[str, str]

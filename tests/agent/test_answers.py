@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.session import ask
 from agent.answers.markdown import to_markdown
 from agent.answers.packing import PackedItem, PackingReport
 from agent.answers.place import citation_line, link, place
 from agent.answers.values import Answer, Answers, Citation, Sentence, Usage, from_json, identify, to_json
+from agent.session import ask
 from agent.text.render import clean
 from index.errors import BudgetError, LibraryError, SettingsError, SourceError
 from index.values import Filters, Kind, SourceRef
@@ -64,7 +64,7 @@ ANSWERS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ANSWERS)
 def test_json_and_back_is_the_same_answer(answer):
     assert from_json(json.loads(json.dumps(to_json(answer)))) == answer

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.session import ask
 from agent.answers.values import Answer
+from agent.session import ask
 from agent.surfaces.cli.batch import AnswersFile, Asked, asked, read_questions, run
 from index.errors import BudgetError, SourceError
 
@@ -76,7 +76,7 @@ def test_every_question_gets_the_answer_that_it_gets_alone(tmp_path, answering, 
         assert row["answer_id"] != row["id"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(order=st.permutations(QUESTIONS), concurrency=st.integers(1, 7), cut=st.floats(0, 1))
 def test_a_batch_cut_off_anywhere_goes_on_and_ends_the_same(
     order, concurrency, cut, tmp_path, answering, library

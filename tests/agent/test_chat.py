@@ -18,14 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent.session import ask
 from agent.answers.events import Draft, Event, Final, Step, Withdrawn
+from agent.session import ask
 from agent.surfaces.chat.screen import MARK, PROVISIONAL, watch
 from agent.surfaces.chat.words import WORDS, changed_filters, filter_words
 from index.errors import SettingsError
 from index.values import Filters, Hit, Kind
 from tests.agent.conftest import NOTES, MemoryLibrary, make_document, make_passages
 from tests.agent.terminal import Terminal
+from tests.conftest import HANG
 
 FEE = "How much does the base fee rise when a block is full?"
 ENTER, CTRL_C, CTRL_D, CTRL_U, UP = "\r", "\x03", "\x04", "\x15", "\x1b[A"
@@ -45,7 +46,7 @@ def piped(library: Path, said: str | bytes, *arguments: str, **environment: str)
         [sys.executable, "-m", "chaincite", "--library", str(library), "chat", *arguments],
         input=said.encode() if isinstance(said, str) else said,
         capture_output=True,
-        timeout=120,
+        timeout=HANG,
         env={**os.environ, **environment},
     )
 

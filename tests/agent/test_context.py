@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import bpe_openai
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
@@ -180,7 +180,7 @@ def holds_the_guarantee(question, history, scratch, texts, schemas, terms, hit_o
 
 
 @pytest.mark.slow
-@settings(suppress_health_check=list(HealthCheck), max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     question=TEXTS,
     history=MESSAGES,
@@ -193,7 +193,7 @@ def test_no_request_exceeds_budget_or_window(question, history, scratch, texts, 
     holds_the_guarantee(question, history, scratch, texts, schemas, terms, hit_of)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SCHEMAS.filter(bool), st.sampled_from(["o200k_base", "cl100k_base"]))
 def test_tools_are_never_counted_below_the_cookbook(schemas, encoding):
     assert count_tools(schemas, encoding) >= cookbook_tools(schemas, encoding)
@@ -351,7 +351,7 @@ def test_what_several_searches_find_comes_first_then_what_was_found_last(hit_of)
     assert order == ["EIP-2", "EIP-3", "EIP-1", "EIP-4"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(["The fee is burned. ", "Gas!\n\n", "- an item\n", "| a | b |\n", "x" * 90, "é🧪 "])

@@ -1,11 +1,11 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from agent.answerers.extract import MOST_SENTENCES, extract
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.answerers.extract import MOST_SENTENCES, extract
-from agent.session import ask
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import pack
+from agent.session import ask
 from index.errors import BudgetError
 
 WORDS = st.lists(
@@ -22,7 +22,7 @@ def quotes(library, question, most=MOST_SENTENCES):
     return extract(question, sections, library, library.size, lambda quotes: len(quotes) <= most)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(words=WORDS, texts=st.lists(st.text(max_size=120), max_size=4), total=st.integers(40, 500))
 def test_whatever_is_asked_the_answer_is_verbatim_and_in_the_budget(words, texts, total, library, hit_of):
     question = " ".join(["fee", *words])

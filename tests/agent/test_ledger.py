@@ -77,7 +77,7 @@ rows = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(rows, max_size=12))
 def test_what_is_recorded_comes_back_and_adds_up(calls):
     with tempfile.TemporaryDirectory() as folder:

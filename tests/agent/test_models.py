@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from email.utils import formatdate
@@ -26,6 +27,7 @@ from agent.requests.budget import count_tokens
 from index.errors import BudgetError, Interrupted, ModelError, SettingsError, Unavailable
 from index.settings import Settings
 from tests.agent.endpoint import FAULTS, Call, Endpoint, Reply, broken, call, calls, say, status
+from tests.conftest import HANG
 
 TEXT = "The base fee is burned [1]."
 
@@ -38,7 +40,7 @@ def connect(tmp_path: Path) -> Connect:
 
     def make(endpoint: Endpoint | str, **settings: Any) -> Models:
         url = endpoint if isinstance(endpoint, str) else endpoint.url
-        usual = {"stall_timeout": 0.5, "deadline": 20, "retries": 2, "only_loopback": True}
+        usual = {"stall_timeout": HANG, "deadline": 2 * HANG, "retries": 2, "only_loopback": True}
         given = Settings.load(library=tmp_path, base_url=url, **{**usual, **settings})
         models = Models.connect(given, Ledger(tmp_path), user="ann")
         assert models is not None
@@ -94,7 +96,7 @@ def test_tool_calls_come_whole(endpoint, connect):
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in ("empty", "html")])
 def test_a_fault_after_some_words_voids_them(fault, endpoint, connect, tmp_path):
     there = endpoint(broken(fault, TEXT, after=2))
-    text, error = asyncio.run(shown(connect(there)))
+    text, error = there.run(shown(connect(there)))
     assert TEXT.startswith(text)
     assert isinstance(error, Interrupted)
     assert error.retry
@@ -108,7 +110,7 @@ def test_a_fault_after_some_words_voids_them(fault, endpoint, connect, tmp_path)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_before_any_word_is_retried_unseen(fault, endpoint, connect, tmp_path):
     there = endpoint([broken(fault, TEXT, after=0), say(TEXT)])
-    assert asyncio.run(shown(connect(there))) == (TEXT, None)
+    assert there.run(shown(connect(there))) == (TEXT, None)
     names = {request.headers["idempotency-key"] for request in there.requests}
     assert len(there.requests) == 2
     assert len(names) == 1
@@ -126,7 +128,7 @@ def test_a_busy_endpoint_is_asked_as_often_as_the_setting_says(endpoint, connect
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_answer_wanted_whole_is_retried_after_words_too(fault, endpoint, connect):
     there = endpoint([broken(fault, TEXT, after=3), say(TEXT)])
-    assert asyncio.run(connect(there).chat().ainvoke("hi")).content == TEXT
+    assert there.run(connect(there).chat().ainvoke("hi")).content == TEXT
 
 
 def test_each_call_has_a_name_of_its_own(endpoint, connect):
@@ -205,7 +207,7 @@ def test_any_retry_after_is_understood_or_passed_over(text):
 @pytest.mark.parametrize("reply", [broken("stall", after=0), broken("stall"), say("a b c d", pace=9)])
 def test_a_question_ends_at_its_deadline(reply, endpoint, connect):
     there = endpoint(reply)
-    models = connect(there, deadline=0.6, stall_timeout=30)
+    models = connect(there, deadline=0.6)
     _, error = asyncio.run(shown(models))
     assert error is not None
     assert error.reason == "deadline"
@@ -214,9 +216,9 @@ def test_a_question_ends_at_its_deadline(reply, endpoint, connect):
 
 
 def test_one_request_has_its_own_time(endpoint, connect):
-    there = endpoint([say("a b c d e f g h", pace=0.1), say(TEXT)])
-    models = connect(there, request_timeout=0.3, stall_timeout=30)
-    assert asyncio.run(models.chat().ainvoke("hi")).content == TEXT
+    there = endpoint([broken("stall", TEXT), say(TEXT)])
+    models = connect(there, request_timeout=HANG / 2)
+    assert there.run(models.chat().ainvoke("hi")).content == TEXT
 
 
 def test_requests_and_money_are_counted_before_anything_is_sent(endpoint, connect):
@@ -262,19 +264,20 @@ def test_there_is_no_way_around_the_guard(connect):
 
 
 def test_requests_wait_for_their_turn(endpoint, connect):
-    there = endpoint(say(TEXT, delay=0.02))
+    three = threading.Barrier(3)
+    there = endpoint(say(TEXT, before=lambda: three.wait(HANG)))
     models = connect(there, concurrency=3, max_requests=100)
 
     async def many():
-        return await asyncio.gather(*(models.chat().ainvoke(f"{n}") for n in range(20)))
+        return await asyncio.gather(*(models.chat().ainvoke(f"{n}") for n in range(21)))
 
-    assert [answer.content for answer in asyncio.run(many())] == [TEXT] * 20
+    assert [answer.content for answer in asyncio.run(many())] == [TEXT] * 21
     assert there.most == 3
 
 
 def test_a_cancelled_call_is_in_the_ledger_and_gives_its_place_back(endpoint, connect, tmp_path):
     there = endpoint([broken("stall", TEXT), say(TEXT)])
-    models = connect(there, concurrency=1, stall_timeout=30)
+    models = connect(there, concurrency=1)
 
     async def interrupt():
         async for _ in (stream := models.chat().astream("hi")):

@@ -1,4 +1,4 @@
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.requests.budget import Budget, count_tokens
@@ -7,7 +7,7 @@ from agent.requests.pack import pack
 WORDS = st.text(alphabet=st.sampled_from("ab1é中 \n\t`|0x🧪"), min_size=1, max_size=400)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(WORDS, max_size=12), total=st.integers(20, 600), cut=st.integers(1, 399))
 def test_never_over_budget(texts, total, cut, hit_of, hits_of):
     question = "what is it?"

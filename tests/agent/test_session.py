@@ -452,7 +452,7 @@ def test_as_of_sees_only_what_was_there(session_of):
 
 
 def test_the_deadline_ends_a_question_with_quotations(endpoint, session_of):
-    answer = answered(session_of(endpoint(broken("stall")), deadline=1.0), FEE)
+    answer = answered(session_of(endpoint(broken("stall")), deadline=0.001), FEE)
     assert answer.answered_by == "extractive"
     assert "12.5 percent" in answer.text
 

@@ -164,7 +164,7 @@ _words = st.sampled_from(
 
 
 @given(st.lists(_words, max_size=14).map(" ".join))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_let_pass_is_one_select_that_names_only_the_views(text):
     connection = duckdb.connect()
     try:

@@ -84,7 +84,7 @@ def test_every_tool_reads_and_says_what_its_bounds_are(desk):
                 assert {"minimum", "maximum"} <= set(field)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_kinds, _days, _days, _kinds, _days, _days)
 def test_narrowing_never_widens(library, kinds, start, end, more_kinds, later, sooner):
     one = Filters(kinds=kinds, published_from=start, published_to=end)

@@ -21,7 +21,7 @@ PAIRS = st.lists(
 RANKINGS = st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=10)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(PAIRS)
 def test_the_randomisation_test_of_few_questions_is_exact(pairs: list[tuple[float, float]]) -> None:
     differences = [after - before for before, after in pairs]
@@ -45,7 +45,7 @@ def test_the_randomisation_test_of_many_questions_is_near_the_exact_one_and_repe
     assert p == pytest.approx(float(normal), abs=0.02)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(VALUES)
 def test_an_interval_holds_its_mean_and_stays_among_the_values(values: list[float]) -> None:
     found = interval(values)

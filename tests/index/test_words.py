@@ -100,7 +100,7 @@ def test_terms_are_lower_case_words_of_any_text(text: str) -> None:
 letters = st.sampled_from(["gas", "fee", "burn", "block", "base", "chain", "miner"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     texts=st.lists(st.lists(letters, min_size=1, max_size=12), min_size=1, max_size=8),
     question=st.lists(letters, min_size=1, max_size=3, unique=True),

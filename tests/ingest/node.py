@@ -21,6 +21,7 @@ from eth_utils import keccak
 
 from index.library import Library
 from index.values import SourceRef
+from tests.conftest import HANG
 
 ROOT = Path(__file__).parents[2]
 BYTECODE = (Path(__file__).with_name("files") / "notes.hex").read_text("utf-8").strip()
@@ -52,7 +53,7 @@ class Anvil:
         found = next(m for line in self._process.stdout if (m := re.search(r"Listening on ([\d.:]+)", line)))
         Thread(target=self._process.stdout.read, daemon=True).start()
         self.url = f"http://{found[1]}"
-        self._client = httpx.Client(trust_env=False, timeout=60)
+        self._client = httpx.Client(trust_env=False, timeout=HANG)
         self.accounts: list[str] = self.rpc("eth_accounts")
 
     def __enter__(self) -> Self:
@@ -188,7 +189,7 @@ class Proxy:
     def __init__(self, upstream: str, rule: Rule) -> None:
         self.requests: list[Any] = []
         self._upstream = upstream
-        self._client = httpx.Client(trust_env=False, timeout=60)
+        self._client = httpx.Client(trust_env=False, timeout=HANG)
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):

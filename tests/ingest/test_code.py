@@ -21,7 +21,7 @@ from ingest.grammar import GRAMMARS
 from ingest.readers.code import read_code
 from ingest.repo.solidity import Declarations
 from ingest.selectors import imports
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 PACKAGES = ("@openzeppelin/contracts", "@uniswap/v2-core", "@uniswap/v3-core", "@aave/core-v3")
 
@@ -183,7 +183,7 @@ def test_the_licence_that_a_file_states_is_taken() -> None:
     assert read_code(SOURCES["tool.py"], "tool.py").facts.licence is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_broken_code_is_read_and_its_blocks_are_in_order(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sorted(SOURCES)))
@@ -315,7 +315,7 @@ def test_the_compiler_finds_the_same() -> None:
         input=json.dumps(asked),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=HANG,
     )
     contracts = json.loads(done.stdout[done.stdout.index("{") :])["contracts"]["Vault.sol"]
     expected = {selector for contract in contracts.values() for selector in selectors_of(contract["abi"])}

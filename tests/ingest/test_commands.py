@@ -17,6 +17,7 @@ import pytest
 
 from index import doctor
 from index.library import Library
+from tests.conftest import HANG
 
 WORDS = ("gas", "fee", "block", "burn", "bridge", "oracle", "token", "swap", "pool", "blob", "proof")
 
@@ -135,7 +136,7 @@ def test_interrupted_it_says_so_keeps_what_was_embedded_and_goes_on(
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.05)
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=HANG)
     assert (process.returncode, out) == (130, "")
     assert errors == "chaincite: interrupted; what was finished is kept\n"
     assert list(doctor.faults(library)) == []

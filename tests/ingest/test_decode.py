@@ -142,7 +142,7 @@ def by_web3(event: EventSignature, topics: list[str], data: str) -> dict[str, An
     return dict(get_event_data(Web3().codec, abi, log)["args"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(events(), min_size=1, max_size=4))
 def test_any_event_decodes_as_web3_decodes_it(given_events: list[tuple[EventSignature, list[Any]]]) -> None:
     for event, arguments in given_events:
@@ -154,7 +154,7 @@ def test_any_event_decodes_as_web3_decodes_it(given_events: list[tuple[EventSign
         assert row["signature"] == event.text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.sampled_from(known_events()), st.binary(max_size=200), st.data()), max_size=4))
 def test_whatever_a_log_holds_a_batch_does_not_fail(given_logs: list[Any]) -> None:
     rows = []

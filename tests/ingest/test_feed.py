@@ -21,7 +21,7 @@ from ingest.chain.jobs import ChainJob
 from ingest.chain.node import Node
 from ingest.chain.records import Feed
 from ingest.chain.rpc import Endpoint
-from tests.conftest import Run
+from tests.conftest import HANG, Run
 from tests.ingest.node import ROOT, Anvil, Proxy, cited, exported, lying, transfers
 
 CHAIN = "eip155:31337"
@@ -187,7 +187,7 @@ def test_following_ends_cleanly_with_ctrl_c(anvil: Anvil, token: str, tmp_path: 
         anvil.mine()
         assert "at block 4, 4 new logs" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, rest = process.communicate(timeout=60)
+        out, rest = process.communicate(timeout=HANG)
     assert (process.returncode, rest) == (0, "")
     assert "4 logs, 4 new" in out
     assert rows(tmp_path, "SELECT count(*) FROM events") == [(4,)]
@@ -214,7 +214,7 @@ def test_the_contract_is_what_its_source_compiles_to(tmp_path: Path) -> None:
         console.log(made.contracts['notes.sol'].Notes.evm.bytecode.object);
     """
     made = subprocess.run(
-        ["node", "-e", program], capture_output=True, encoding="utf-8", timeout=120, check=True
+        ["node", "-e", program], capture_output=True, encoding="utf-8", timeout=HANG, check=True
     )
     assert made.stdout.strip() == (files / "notes.hex").read_text("utf-8").strip()
 

@@ -1,6 +1,6 @@
 """`kill -9` at random moments: nothing is lost, doubled, or embedded twice but for the batch in flight.
 
-KILL_FOLDER names another folder to read, KILL_SECONDS the longest time that an attempt gets.
+KILL_FOLDER names another folder to read, KILL_BATCHES how many batches an attempt may begin at most.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ingest.readers import read
 from ingest.sources import find, load
 
 FOLDER = os.environ.get("KILL_FOLDER")
-SECONDS = float(os.environ.get("KILL_SECONDS", "4"))
+BATCHES = int(os.environ.get("KILL_BATCHES", "24"))
 CHECKPOINT = 1024 if FOLDER else 256
 KILLS = 20
 
@@ -55,8 +55,11 @@ class Attempts:
         self.batches: list[list[str]] = []
         self.in_flight: set[str] = set()
 
-    def start(self, seconds: float) -> bool:
-        """Whether the process had to be killed; one that ends by itself must have succeeded."""
+    def start(self, batches: float = float("inf"), spell: float = 1.0) -> bool:
+        """Whether the process had to be killed; one that ends by itself must have succeeded.
+
+        It is killed when it has begun so many batches, which is looked after once in a spell of seconds.
+        """
         self.log.write_text("")
         command = [sys.executable, "-c", OBSERVED, self.log, str(CHECKPOINT)]
         with subprocess.Popen(
@@ -64,18 +67,24 @@ class Attempts:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         ) as process:
-            try:
-                _, errors = process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            else:
-                assert process.returncode == 0, errors
-        batches = [line.split() for line in self.log.read_text("utf-8").splitlines()]
-        self.batches += batches
+            while process.returncode is None:
+                try:
+                    _, errors = process.communicate(timeout=spell)
+                except subprocess.TimeoutExpired:
+                    if len(self._begun()) >= batches:
+                        process.kill()
+                        process.wait()
+                else:
+                    assert process.returncode == 0, errors
+        begun = self._begun()
+        self.batches += begun
         killed = process.returncode != 0
-        if killed and batches:
-            self.in_flight |= set(batches[-1])
+        if killed and begun:
+            self.in_flight |= set(begun[-1])
         return killed
+
+    def _begun(self) -> list[list[str]]:
+        return [line.split() for line in self.log.read_text("utf-8").splitlines()]
 
 
 def passages_of(sources: Path) -> dict[str, str]:
@@ -126,15 +135,15 @@ def test_killed_at_any_moment_nothing_is_lost_doubled_or_embedded_twice(tmp_path
     attempts = Attempts(sources, library, tmp_path / "log")
     generations = [0]
     while len(generations) <= KILLS:
-        if not attempts.start(rng.uniform(0.3, 1) * SECONDS):
-            assert not FOLDER, "no work was left; give an attempt less time"
+        if not attempts.start(rng.randint(1, BATCHES), rng.uniform(0.05, 0.3)):
+            assert not FOLDER, "no work was left; set KILL_BATCHES lower"
             write_notes(sources, rng)
             continue
         assert list(doctor.faults(library)) == []
         generations.append(Library(library).generation)
     assert generations == sorted(generations)
-    assert generations[-1] > 0, "no attempt reached a checkpoint; give it more time"
-    assert not attempts.start(3600)
+    assert generations[-1] > 0, "no attempt reached a checkpoint; set KILL_BATCHES higher"
+    assert not attempts.start()
     assert list(doctor.faults(library)) == []
 
     wanted = passages_of(sources)
@@ -150,5 +159,5 @@ def test_killed_at_any_moment_nothing_is_lost_doubled_or_embedded_twice(tmp_path
         f"{KILLS} kills, {len(held)} passages, {len(seen)} texts, {seen.total() - len(seen)} embedded again,"
         f" {generations[-1]} generations before the last attempt, {reader.generation} in the end"
     )
-    assert not attempts.start(3600)
+    assert not attempts.start()
     assert Counter(text for batch in attempts.batches for text in batch) == seen

@@ -145,7 +145,7 @@ FAULTS = {
     "any limit, not of logs": refusing(-32005, "limit exceeded"),
     "server error": lambda _: (503, {}, b"<html>"),
     "no JSON": lambda _: (200, {}, b"<html>hello</html>"),
-    "broken off": lambda _: (200, {"Content-Length": "1000"}, b'{"jsonrpc'),
+    "broken off": lambda _: (200, {"Content-Length": "1000", "Connection": "close"}, b'{"jsonrpc'),
 }
 
 
@@ -154,7 +154,7 @@ def test_passing_faults_are_tried_again(fault: str, anvil: Anvil) -> None:
     waits: list[float] = []
     with (
         Proxy(anvil.url, once(FAULTS[fault], FAULTS[fault])) as proxy,
-        closing(endpoint(proxy.url, sleep=waits.append, timeout=0.5)) as asked,
+        closing(endpoint(proxy.url, sleep=waits.append)) as asked,
     ):
         found = asked.call("eth_chainId")
     assert found == hex(31337)

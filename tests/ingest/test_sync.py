@@ -24,7 +24,7 @@ from ingest.fetch import Fetcher
 from ingest.plan import read_plan
 from ingest.sources import Limits
 from ingest.sync import RECORD, Nodes, Outcome, Record, Sync
-from tests.conftest import Run
+from tests.conftest import HANG, Run
 from tests.ingest.discourse import Discourse, Said, Thread, running
 from tests.ingest.node import Anvil
 
@@ -317,7 +317,7 @@ def test_watching_reads_again_and_ends_at_ctrl_c(place: Path) -> None:
         (place / "notes" / "alpha.md").unlink()
         assert next(row for row in rows if row[3] == "1") == ["0", "0", "2", "1", "0"]
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=HANG)
     assert process.returncode == 0
     assert errors == "chaincite: ends after this source; Ctrl-C again ends at once\n"
     assert titles(place) == ["beta", "gamma"]

@@ -35,9 +35,6 @@ UPDATES = ("message", "callback_query")
 _POLL = 30
 """Seconds that a fetch waits for updates."""
 
-_ALONE = 2.0
-"""Seconds that others wait while a message is sent: a kill leaves behind all whose ids are not known."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +45,8 @@ class Telegram:
     format: Format = TelegramHtml()
     plain: Format = Plain(4096)
     pace = 3.0
+    alone = 2.0
+    """Seconds that others wait while a message is sent: a kill leaves behind all whose ids are not known."""
 
     def __init__(self, token: str, url: str) -> None:
         from telegram import Bot
@@ -67,6 +66,7 @@ class Telegram:
         self._moved: dict[str, str] = {}
         self._desk: Desk | None = None
         self._order = asyncio.Lock()
+        self._presses: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Greets Telegram and lists the commands. Raises SettingsError for a token it does not know."""
@@ -75,15 +75,18 @@ class Telegram:
         try:
             await self.bot.initialize()
         except InvalidToken:
+            await self.close()
             raise _bad_token() from None
         except TelegramError as error:
+            await self.close()
             raise DeliveryError(f"Telegram does not answer: {mask(str(error))}") from None
         shown = [("ask", "ask a question"), *((n, w.help) for n, w in WORDS.items() if not w.admin)]
         with suppress(TelegramError):
             await self.bot.set_my_commands([one for one in shown if one[0] != "start"])
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Ends the connections, after presses of buttons are answered."""
+        await asyncio.gather(*self._presses)
         await self.bot.shutdown()
 
     async def send(self, incoming: Incoming, part: Part, *, aside: bool = False) -> str:  # noqa: ARG002
@@ -91,7 +94,7 @@ class Telegram:
         async with self._order:
             sending = asyncio.ensure_future(self._followed(incoming, part))
             try:
-                await asyncio.wait({sending}, timeout=_ALONE)
+                await asyncio.wait({sending}, timeout=self.alone)
             except asyncio.CancelledError:
                 sending.cancel()
                 raise
@@ -221,7 +224,9 @@ class Telegram:
         incoming = self.incoming(update)
         new = incoming is not None and await desk.take(incoming)
         if update.callback_query is not None:
-            asyncio.get_running_loop().create_task(self._pressed(update.callback_query.id))
+            press = asyncio.create_task(self._pressed(update.callback_query.id))
+            self._presses.add(press)
+            press.add_done_callback(self._presses.discard)
         return new
 
     def incoming(self, update: Update) -> Incoming | None:

@@ -57,8 +57,8 @@ def add_bot(rereading: Callable[[Settings], Reread]) -> None:
         async def run() -> None:
             channel = Telegram(token, settings.telegram_url)
             await channel.start()
-            desk = desk_of(channel, *desk_for)
             try:
+                desk = desk_of(channel, *desk_for)
                 if webhook is None:
                     await serve(desk, lambda stopped: channel.poll(desk, stopped), health)
                 else:
@@ -87,8 +87,8 @@ def add_bot(rereading: Callable[[Settings], Reread]) -> None:
         async def run() -> None:
             channel = Discord(token, settings.discord_url)
             await channel.start()
-            desk = desk_of(channel, *desk_for)
             try:
+                desk = desk_of(channel, *desk_for)
                 await serve(desk, lambda stopped: channel.poll(desk, stopped), health)
             finally:
                 await channel.close()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.agent.surfaces.bots.telegram_double import BotApi
 
 from agent.session import Session
 from agent.surfaces.bots.channel import Button, File, Incoming
@@ -24,6 +23,7 @@ from index.settings import Settings
 from index.values import Reading, SourceRef
 from ingest.fetch import Fetcher
 from ingest.jobs import reread
+from tests.agent.bots.telegram_double import BotApi
 
 
 class Memory:

@@ -25,6 +25,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.conftest import HANG
+
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.a_token_for_tests_0123456789abcdef"
 
 ME, GUILD, CHANNEL, THREAD, ROLE = 99, 7, 5, 51, 71
@@ -85,7 +87,8 @@ class Guild:
         self._loop = asyncio.new_event_loop()
 
     def __enter__(self) -> Guild:
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self.port = self._do(self._open())
         self.url = f"http://127.0.0.1:{self.port}"
         return self
@@ -93,6 +96,8 @@ class Guild:
     def __exit__(self, *_: object) -> None:
         self._do(self._runner.cleanup())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     async def _open(self) -> int:
         app = web.Application(client_max_size=2**24)
@@ -106,7 +111,7 @@ class Guild:
         return int(self._runner.addresses[0][1])
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(HANG)
 
     # What people do
 
@@ -148,9 +153,9 @@ class Guild:
         """What the bot said in a chat, in order."""
         return [sent for _, sent in sorted(self.messages.items()) if sent.chat == chat]
 
-    def wait(self, until: Callable[[], object], seconds: float = 60) -> None:
+    def wait(self, until: Callable[[], object]) -> None:
         """Waits until something holds, looking after each call and now and then. Fails where it does not."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + HANG
         with self._changed:
             while not until():
                 assert time.monotonic() < end, f"it did not come about in time: {self.counts}"

@@ -25,6 +25,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.conftest import HANG
+
 TOKEN = "123456789:AAE-a_token_for_tests_0123456789abc"
 
 Answer = tuple[int, dict[str, Any]]
@@ -215,9 +217,9 @@ class BotApi:
         """What the bot said in a chat, in order."""
         return [sent for (place, _), sent in sorted(self.messages.items()) if place == chat]
 
-    def wait(self, until: Callable[[], object], seconds: float = 60) -> None:
+    def wait(self, until: Callable[[], object]) -> None:
         """Waits until something holds, looking after each call and now and then. Fails where it does not."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + HANG
         with self._changed:
             while not until():
                 assert time.monotonic() < end, "it did not come about in time"

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 import pytest
-from tests.agent.surfaces.bots.conftest import Bot
 
 from agent.answers.values import NOT_IN_LIBRARY
 from agent.surfaces.bots.channel import Incoming, Progress
 from agent.surfaces.bots.line import Line
 from agent.surfaces.bots.messages import reading
 from index.errors import SettingsError
+from tests.agent.bots.conftest import Bot
 from tests.agent.endpoint import Endpoint, Script, say, status
 
 QUESTION = "How does the base fee change when a block is full?"

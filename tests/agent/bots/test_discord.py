@@ -17,24 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agent.surfaces.bots.conftest import Bot
-from tests.agent.surfaces.bots.discord_double import (
-    CHANNEL,
-    ME,
-    ROLE,
-    THREAD,
-    TOKEN,
-    Guild,
-    Sent,
-    refused,
-    wait_for,
-)
 
 from agent.surfaces.bots.desk import Desk
 from agent.surfaces.bots.discord import Discord
 from agent.surfaces.bots.inbox import Inbox
 from index.errors import LibraryError, SettingsError
-from tests.conftest import ROOT
+from tests.agent.bots.conftest import Bot
+from tests.agent.bots.discord_double import CHANNEL, ME, ROLE, THREAD, TOKEN, Guild, Sent, refused, wait_for
+from tests.conftest import HANG, ROOT
 
 QUESTION = "How does the base fee change when a block is full?"
 KILLS = int(os.environ.get("CHAINCITE_TEST_KILLS", "3"))
@@ -82,9 +72,11 @@ class Talking:
                 await desk.idle()
             finally:
                 stopped.set()
-                await polling
-                await desk.stop(5)
-                await channel.close()
+                try:
+                    await polling
+                finally:
+                    await desk.stop(HANG)
+                    await channel.close()
 
         asyncio.run(main())
 
@@ -487,7 +479,7 @@ def test_nothing_is_missed_or_answered_twice_through_kills(
     for kill in range(KILLS + 1):
         started = guild.counts["identify"]
         with running(own_library, guild, log) as process:
-            guild.wait(lambda started=started: guild.counts["identify"] > started, 120)
+            guild.wait(lambda started=started: guild.counts["identify"] > started)
             if kill == 0:
                 wanted[1001].append("1000")
                 guild.say("/budget 1000", chat=1001)
@@ -496,16 +488,16 @@ def test_nothing_is_missed_or_answered_twice_through_kills(
                 say(2000 + kill * 10 + number)
             if kill < KILLS:
                 more = answers() + rng.randrange(1, 5)
-                guild.wait(lambda more=more: answers() >= more, 120)
+                guild.wait(lambda more=more: answers() >= more)
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 guild.drop("4000", resumable=False)
                 say(3000 + kill)
             else:
                 whole = sum(map(len, wanted.values()))
-                guild.wait(lambda whole=whole: goal(whole) and answers() >= whole - 1, 120)
+                guild.wait(lambda whole=whole: goal(whole) and answers() >= whole - 1)
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(60) == 0
+                assert process.wait(HANG) == 0
     assert {chat: contents(guild, chat) for chat in wanted} == wanted
     assert answers() == sum(map(len, wanted.values())) - 1
     assert not pending(guild)
@@ -537,15 +529,15 @@ def test_a_placeholder_that_a_kill_left_without_a_note_is_found(
                     process.wait()
 
             started, made = guild.counts["identify"], len(guild.messages)
-            guild.wait(lambda started=started: guild.counts["identify"] > started, 120)
+            guild.wait(lambda started=started: guild.counts["identify"] > started)
             guild.after = kill
             deed()
-            guild.wait(lambda made=made: len(guild.messages) > made, 120)
-            process.wait(60)
+            guild.wait(lambda made=made: len(guild.messages) > made)
+            process.wait(HANG)
         guild.after = lambda *_: None
         guild.drop("4000", resumable=False)
         with running(own_library, guild, tmp_path / "log"):
-            guild.wait(lambda number=number: len(guild.messages) > number and not pending(guild), 120)
+            guild.wait(lambda number=number: len(guild.messages) > number and not pending(guild))
     assert len(guild.messages) == len(deeds)
 
 

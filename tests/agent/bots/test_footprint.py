@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.agent.surfaces.bots.discord_double import CHANNEL, THREAD, Guild
-from tests.agent.surfaces.bots.test_discord import QUESTION, running, to_me
+
+from tests.agent.bots.discord_double import CHANNEL, THREAD, Guild
+from tests.agent.bots.test_discord import QUESTION, running, to_me
+from tests.conftest import HANG
 
 MESSAGES = int(os.environ.get("CHAINCITE_TEST_MESSAGES", "300"))
 """Messages in all; the memory is read after the first of ten shares, the fifth, and the last."""
@@ -39,16 +41,16 @@ def test_the_memory_of_a_discord_bot_does_not_grow_with_its_messages(
         pytest.skip("this system does not tell the memory of a process in /proc")
     read: list[float] = []
     with Guild() as guild, running(own_library, guild, tmp_path / "log") as process:
-        guild.wait(lambda: guild.counts["identify"], 120)
+        guild.wait(lambda: guild.counts["identify"])
         for number in range(MESSAGES):
             chat, text = CHATS[number % len(CHATS)], TEXTS[number * 7 % 61 % len(TEXTS)]
             guild.say(text if chat >= 1000 else to_me(text), chat=chat)
             if (number + 1) % 30 == 0 or number + 1 == MESSAGES:
-                guild.wait(lambda said=number + 1: ended(own_library) >= said, 300)
+                guild.wait(lambda said=number + 1: ended(own_library) >= said)
             if number + 1 in (MESSAGES // 10, MESSAGES // 2, MESSAGES):
                 read.append(resident(process.pid))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(HANG) == 0
     assert not guild.faults
     start, middle, end = read
     print(f"{MESSAGES} messages: {start:.0f} MB after a tenth, {middle:.0f} at the middle, {end:.0f} at last")

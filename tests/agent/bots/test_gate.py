@@ -15,13 +15,13 @@ from eth_abi.abi import decode, encode
 from eth_account import Account
 from eth_account.messages import defunct_hash_message, encode_defunct
 from eth_utils.abi import function_signature_to_4byte_selector
-from tests.agent.surfaces.bots.conftest import Bot
 
 from agent.surfaces.bots.gate import Gate
 from agent.surfaces.bots.messages import reading
 from agent.surfaces.bots.store import Store
 from index.errors import SettingsError, Unreachable
 from index.settings import Settings
+from tests.agent.bots.conftest import Bot
 
 TOKEN = "0x" + "11" * 20
 SAFE = "0x" + "22" * 20

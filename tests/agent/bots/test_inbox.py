@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent.surfaces.bots.conftest import Bot
-from tests.agent.surfaces.bots.generated import answer_of
 
 from agent.surfaces.bots import render
 from agent.surfaces.bots.channel import Incoming, Reply
@@ -20,6 +18,8 @@ from agent.surfaces.bots.messages import Part, plain
 from agent.surfaces.bots.store import Store
 from index.errors import Delayed, DeliveryError, LibraryError, Misread, Vanished
 from index.library import Library
+from tests.agent.bots.conftest import Bot
+from tests.agent.bots.generated import answer_of
 
 QUESTION = "How does the base fee change when a block is full?"
 
@@ -92,9 +92,12 @@ def _until_killed(work: object) -> None:
     except Killed:
         pass
     finally:
-        for task in asyncio.all_tasks(loop):
+        left = asyncio.all_tasks(loop)
+        for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0.05))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 
@@ -246,7 +249,7 @@ WORDS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40)
 @given(steps=WORDS)
 def test_the_inbox_says_what_a_dictionary_would(
     steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory

@@ -6,10 +6,8 @@ import os
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agent.surfaces.bots.generated import ANSWERS, TEXTS, answer_of, discord_reading
-from tests.agent.surfaces.bots.telegram_double import faults_of
 
 from agent.answers.values import Answer
 from agent.surfaces.bots import render
@@ -26,6 +24,8 @@ from agent.surfaces.bots.messages import (
     split,
     units,
 )
+from tests.agent.bots.generated import ANSWERS, TEXTS, answer_of, discord_reading
+from tests.agent.bots.telegram_double import faults_of
 
 HOW_MANY = int(os.environ.get("CHAINCITE_TEST_ANSWERS", "100"))
 FORMATS: list[type[TelegramHtml] | type[DiscordMarkdown]] = [TelegramHtml, DiscordMarkdown]
@@ -84,19 +84,19 @@ def check_discord(text: Text, limit: int) -> None:
     ]
 
 
-@settings(max_examples=HOW_MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=HOW_MANY)
 @given(answer=ANSWERS, limit=st.sampled_from([300, 700, 4096]))
 def test_telegram_accepts_every_part_and_nothing_is_lost(answer: Answer, limit: int) -> None:
     check_telegram(render.answer_text(answer), limit)
 
 
-@settings(max_examples=HOW_MANY, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=HOW_MANY)
 @given(answer=ANSWERS, limit=st.sampled_from([600, 2000]))
 def test_discord_reads_every_part_as_it_was_meant(answer: Answer, limit: int) -> None:
     check_discord(render.answer_text(answer), limit)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50)
 @given(answer=ANSWERS)
 def test_without_markup_each_address_is_written_out(answer: Answer) -> None:
     text = render.answer_text(answer)
@@ -106,7 +106,7 @@ def test_without_markup_each_address_is_written_out(answer: Answer) -> None:
     assert all(url in whole for _, url in cited(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=TEXTS, by=st.sampled_from(["extractive", "a-model"]))
 def test_provisional_text_is_one_part_and_says_so(text: str, by: str) -> None:
     shown = render.progress_text("searching", text)

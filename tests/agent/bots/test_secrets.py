@@ -12,8 +12,6 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
-from tests.agent.surfaces.bots.conftest import Bot
-from tests.agent.surfaces.bots.generated import answer_of
 
 from agent.records.privacy import hide
 from agent.surfaces.bots import render
@@ -22,6 +20,8 @@ from agent.surfaces.bots.markup import DiscordMarkdown, Plain, TelegramHtml
 from agent.surfaces.bots.messages import split
 from agent.surfaces.bots.service import JsonLines
 from index.settings import Settings
+from tests.agent.bots.conftest import Bot
+from tests.agent.bots.generated import answer_of
 
 REPLIES = int(os.environ.get("CHAINCITE_TEST_REPLIES", "100"))
 
