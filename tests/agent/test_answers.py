@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.session import ask
 from agent.answers.markdown import to_markdown
 from agent.answers.packing import PackedItem, PackingReport
 from agent.answers.place import citation_line, link, place
 from agent.answers.values import Answer, Answers, Citation, Sentence, Usage, from_json, identify, to_json
+from agent.session import ask
 from agent.text.render import clean
 from index.errors import BudgetError, LibraryError, SettingsError, SourceError
 from index.values import Filters, Kind, SourceRef

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.session import ask
 from agent.answers.values import Answer
+from agent.session import ask
 from agent.surfaces.cli.batch import AnswersFile, Asked, asked, read_questions, run
 from index.errors import BudgetError, SourceError
 

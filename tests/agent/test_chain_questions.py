@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent.answerers.chain import answered, completed
-from agent.session import ask
 from agent.answers.values import NOT_IN_LIBRARY, Answer, Sentence
 from agent.answers.verify import verify
 from agent.onchain.sandbox import SCHEME, rereading
+from agent.session import ask
 from index.errors import SourceError
 from index.library import Library
 from index.values import Filters, Kind, Reading, SourceRef

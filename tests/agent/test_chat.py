@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent.session import ask
 from agent.answers.events import Draft, Event, Final, Step, Withdrawn
+from agent.session import ask
 from agent.surfaces.chat.screen import MARK, PROVISIONAL, watch
 from agent.surfaces.chat.words import WORDS, changed_filters, filter_words
 from index.errors import SettingsError

@@ -1,11 +1,11 @@
 import pytest
+from agent.answerers.extract import MOST_SENTENCES, extract
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.answerers.extract import MOST_SENTENCES, extract
-from agent.session import ask
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import pack
+from agent.session import ask
 from index.errors import BudgetError
 
 WORDS = st.lists(

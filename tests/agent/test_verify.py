@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.session import ask
 from agent.answers.verify import verify
+from agent.session import ask
 from index.errors import Gone, Reorged, SourceError, Unreachable
 from index.values import Reading
 
