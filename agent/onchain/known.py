@@ -77,7 +77,7 @@ def stands(connection: DuckDBPyConnection, question: str) -> bool:
 
 
 def kind_of(connection: DuckDBPyConnection, value: str) -> str:
-    """Whether 32 bytes name a `transaction`, a `block` or an event\'s first `topic`; empty: nothing."""
+    """Whether 32 bytes name a `transaction`, a `block` or an event's first `topic`; empty: nothing."""
     for kind, table, column in (
         ("transaction", "transactions", "transaction_hash"),
         ("transaction", "events", "transaction_hash"),
