@@ -209,7 +209,7 @@ class Quoted:
 
 
 def _designations(question: Question) -> tuple[str, ...]:
-    """The documents that a question names; where it leans on the one before, or compares with it, also that."""
+    """The documents that a question names, and those of the one before where it leans on or compares them."""
     own, context = question.entities.documents, question.context.documents
     return (*own, *context) if question.wants == "comparison" or not own else own
 

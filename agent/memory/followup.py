@@ -20,7 +20,8 @@ _POINTS = re.compile(
     re.IGNORECASE,
 )
 _IMPERSONAL = re.compile(
-    r"\b(?:is|was|be|does|would|will|did|should|makes?|find|means?) it\b(?= (?:an? |ok|so |more |less |too )?[\w-]+.{0,80}"
+    r"\b(?:is|was|be|does|would|will|did|should|makes?|find|means?) it\b"
+    r"(?= (?:an? |ok |so |more |less |too )?[\w-]+.{0,80}"
     r"\b(?:to|that|for|when|if)\b)",
     re.IGNORECASE,
 )
