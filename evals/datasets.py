@@ -51,7 +51,8 @@ class Question:
     """A question and what is known of its answer.
 
     relevant: grade of each judged document by path, None where nothing was judged.
-    must_contain: strings that a right answer holds. before: the questions that precede it in its conversation.
+    must_contain: strings that a right answer holds.
+    before: the questions that precede it in its conversation.
     expect: one of `EXPECTED`, None where nothing is; first_must_contain, must_not_contain, accept_contain:
     what its first sentence holds, what it does not hold, and what makes an answer as good as a refusal.
     """
@@ -137,8 +138,9 @@ def row_faults(row: Row) -> Iterator[str]:
     elif stray := (_EXPECTING - _JUDGED) & set(row):
         yield f"{', '.join(sorted(stray))} need `expect`: {', '.join(EXPECTED)}"
     elif given and (given != _JUDGED or not _kind(row)):
-        missing = (_JUDGED - given) | ({"kind"} if not _kind(row) else set())
-        yield f"a judged row needs {', '.join(sorted(_JUDGED | {'kind'}))}; missing {', '.join(sorted(missing))}"
+        missing = (_JUDGED | {"kind"}) - given - ({"kind"} if _kind(row) else set())
+        needed = ", ".join(sorted(_JUDGED | {"kind"}))
+        yield f"a judged row needs {needed}; missing {', '.join(sorted(missing))}"
     elif given:
         yield from _judgement_faults(row)
 
@@ -151,7 +153,7 @@ def _question_faults(row: Row) -> Iterator[str]:
         or not all(map(_is_text, turns))
         or row.get("question", turns[-1]) != turns[-1]
     ):
-        yield "`turns` must be a list of questions that are not empty, and `question`, if given, the last of it"
+        yield "`turns` must be a list of questions that are not empty; `question`, if given, is the last of it"
     for key in ("id", "question"):
         if not _is_text(row.get(key)) and (key == "id" or turns is None):
             yield f"`{key}` must be a text that is not empty"

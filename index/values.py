@@ -211,9 +211,9 @@ class Passage:
 class SourceRef:
     """Where a quotation stands, in terms that anyone can check again.
 
-    sha256 is of the source's bytes, passage_sha256 of the passage's text (UTF-8). status is that of when it was
-    read, such as `Final`; None for what has none. What happened on a chain has a place there as well: chain
-    (CAIP-2), block, transaction, log; finality is that of when it was read.
+    sha256 is of the source's bytes, passage_sha256 of the passage's text (UTF-8). status is that of when it
+    was read, such as `Final`; None for what has none. What happened on a chain has a place there as well:
+    chain (CAIP-2), block, transaction, log; finality is that of when it was read.
     """
 
     uri: str

@@ -34,7 +34,8 @@ def console(*, stderr: bool = False) -> Console:
 def show_answer(answer: Answer, out: Console, *, parted: bool = False) -> None:
     """Prints the sentences, then the sources with their addresses, then what it took.
 
-    Where the chat model failed, a line that says so stands above. parted: whether a ruled line with a name stands above the sources.
+    Where the chat model failed, a line that says so stands first.
+    parted: whether a ruled line with a name stands above the sources.
     """
     from rich.text import Text
 

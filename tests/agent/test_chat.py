@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent.session import ask
 from agent.answers.events import Draft, Event, Final, Step, Withdrawn
+from agent.session import ask
 from agent.surfaces.chat.screen import MARK, PROVISIONAL, watch
 from agent.surfaces.chat.words import WORDS, changed_filters, filter_words
 from index.errors import SettingsError
@@ -106,7 +106,7 @@ def test_a_person_asks_completes_interrupts_and_comes_back(own_library):
         terminal.type("/sou\t")
         terminal.until("/sources")
         terminal.type(ENTER)
-        terminal.until("[1] The fee market")
+        terminal.until("The fee market of EIP-1559 §")
         terminal.until(READY)
         terminal.type("half a question" + CTRL_C)
         terminal.until("Ctrl-D leaves")

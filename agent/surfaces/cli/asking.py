@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.answers.markdown import failure
 from agent.surfaces.cli.options import (
     FAULT,
     FOUND_WRONG,
@@ -28,7 +29,6 @@ from agent.surfaces.cli.options import (
     print_answer,
     spoken_to,
 )
-from agent.answers.markdown import failure
 from agent.surfaces.terminal import console
 from agent.text.render import one_line
 from index.errors import ChainciteError

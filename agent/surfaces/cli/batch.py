@@ -107,9 +107,10 @@ def read_questions(file: Path) -> tuple[list[Asked], list[str]]:
 class AnswersFile:
     """The answers of a batch on disk: JSON lines, one for each question, in the order they were finished.
 
-    An answered line holds the fields of an exported answer; `id` is the question's, `answer_id` the
-    answer's. A failed one holds `error` instead, or `model_failed` with what the library says. Opening mends a half-written last line, drops the lines of
-    questions that are to be asked again, and keeps every other batch out of the file.
+    An answered line holds the fields of an exported answer; `id` is the question's, `answer_id` the answer's.
+    A failed one holds `error` instead, or, where the chat model failed, `model_failed` beside what the
+    library says. Opening mends a half-written last line, drops the lines of questions that are to be asked
+    again, and keeps every other batch out of the file.
     """
 
     def __init__(self, path: Path) -> None:
