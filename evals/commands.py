@@ -200,20 +200,25 @@ def gate_command(
     measure: MeasureOption = None,
     runs: RunsOption = None,
 ) -> None:
-    """Hold a run against a baseline. Exit status 1 when a measure fell by more than --max-drop."""
+    """Hold a run against a baseline. Exit status 1 when a measure fell by more than --max-drop.
+
+    Of mistakes, such as `expect/wrongly answered`, fewer are better: the gate closes when they rose by more.
+    """
     from evals.compare import compare
+    from evals.measures import LESS_IS_BETTER
 
     base, run = _several(context.obj, runs, [baseline, name])
-    fallen = False
+    worsened = False
     for one in compare(base, [run], base.measures(measure or ())):
-        fell = -one.difference.mean > max_drop + 1e-12
-        fallen = fallen or fell
-        verdict = "FELL" if fell else "ok"
+        less = one.measure in LESS_IS_BETTER
+        worse = (one.difference.mean if less else -one.difference.mean) > max_drop + 1e-12
+        worsened = worsened or worse
+        verdict = ("ROSE" if less else "FELL") if worse else "ok"
         typer.echo(
             f"{verdict:<5}{one.measure:<32} {one.base_mean:.4f} -> {one.run_mean:.4f}"
             f"  {one.difference.mean:+.4f} [{one.difference.low:+.4f}, {one.difference.high:+.4f}]"
         )
-    if fallen:
+    if worsened:
         raise typer.Exit(REGRESSION)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evals.measures import Scores
+from evals.measures import LESS_IS_BETTER, Scores
 from index.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def moved(
 def _compared(measure: str, run: str, pairs: Sequence[tuple[float, float]]) -> Comparison:
     differences = [after - before for before, after in pairs]
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    if measure in LESS_IS_BETTER:
+        wins, losses = losses, wins
     return Comparison(
         measure=measure,
         run=run,

@@ -1,8 +1,10 @@
 """Judged questions: JSON lines of our own, and the folders of BEIR.
 
 A line is an object with `id` and `question`, and, where it is judged, `kind`, `relevant` (path to grade, 1
-or 2), `spans` (verbatim evidence: path, quote, and page or log_index), `answer` and `must_contain`. A BEIR
-folder holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv.
+or 2), `spans` (verbatim evidence: path, quote, and page or log_index), `answer` and `must_contain`. Where
+something is expected of the answer, `expect` says what (see `evals.expectations`), and all but the question
+is optional; `turns`, the questions of a conversation of which the last is answered, may stand in place of
+`question`, `type` in place of `kind`. A BEIR folder holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv.
 """
 
 from __future__ import annotations
@@ -26,6 +28,11 @@ SHORTEST_QUOTE, LONGEST_QUOTE = 40, 300
 FAULTS_SHOWN = 10
 
 _KEYS = {"id", "question", "kind", "relevant", "spans", "answer", "must_contain"}
+_JUDGED = _KEYS - {"id", "question", "kind"}
+EXPECTED = ("answer", "refuse", "decline", "help")
+"""What may be expected of an answer: that it is one, a refusal, that advice is declined, or help."""
+_TEXTS = ("must_contain", "first_must_contain", "must_not_contain", "accept_contain")
+_EXPECTING = {"expect", "note", *_TEXTS}
 _SPAN_KEYS = {"path", "quote", "page", "log_index"}
 
 Row = dict[str, Any]
@@ -45,6 +52,9 @@ class Question:
 
     relevant: grade of each judged document by path, None where nothing was judged.
     must_contain: strings that a right answer holds.
+    before: the questions that precede it in its conversation.
+    expect: one of `EXPECTED`, None where nothing is; first_must_contain, must_not_contain, accept_contain:
+    what its first sentence holds, what it does not hold, and what makes an answer as good as a refusal.
     """
 
     id: str
@@ -54,11 +64,23 @@ class Question:
     spans: tuple[Span, ...] = ()
     answer: str = ""
     must_contain: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    expect: str | None = None
+    first_must_contain: tuple[str, ...] = ()
+    must_not_contain: tuple[str, ...] = ()
+    accept_contain: tuple[str, ...] = ()
 
     @property
     def answerable(self) -> bool:
         """Whether a document is known that answers it."""
         return bool(self.relevant) and any(grade > 0 for grade in (self.relevant or {}).values())
+
+    @property
+    def answered_when_right(self) -> bool | None:
+        """Whether a right answer is one, or a refusal; None where neither is known."""
+        if self.expect is not None:
+            return {"answer": True, "help": None}.get(self.expect, False)
+        return True if self.answerable else False if self.kind == UNANSWERABLE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +105,11 @@ def load(path: Path, split: str | None = None) -> Dataset:
         raise SourceError(f"--split {split} was given, but {path} is no BEIR folder; leave it out")
     body = _bytes(path)
     faults: list[str] = []
-    rows = list(_rows(path, body, faults))
+    rows = [(number, _with_question(row)) for number, row in _rows(path, body, faults)]
     for number, row in rows:
         faults += [f"line {number} ({row.get('id', '?')}): {fault}" for fault in row_faults(row)]
-    faults += _repeated(rows, "id", "question")
+    faults += _repeated([(n, row) for n, row in rows if "turns" not in row], "question")
+    faults += _repeated(rows, "id")
     _refuse(path, faults)
     if not rows:
         raise SourceError(f"{path} holds no question; write one JSON object a line")
@@ -104,24 +127,72 @@ def plain(text: str) -> str:
 
 def row_faults(row: Row) -> Iterator[str]:
     """What is wrong with the form of a row, apart from what other rows hold."""
-    unknown = set(row) - _KEYS
+    known = _KEYS | _EXPECTING | {"turns", "type"}
+    unknown = set(row) - known
     if unknown:
-        yield f"unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(_KEYS))}"
-    for key in ("id", "question"):
-        if not isinstance(row.get(key), str) or not row[key].strip():
-            yield f"`{key}` must be a text that is not empty"
-    judged = _KEYS - {"id", "question", "kind"}
-    given = judged & set(row)
-    if "kind" in row and (not isinstance(row["kind"], str) or not row["kind"]):
-        yield "`kind` must be a text that is not empty"
-    if given and (given != judged or "kind" not in row):
-        yield f"a judged row needs {', '.join(sorted(judged | {'kind'}))}; missing {_missing(row)}"
+        yield f"unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}"
+    yield from _question_faults(row)
+    given = _JUDGED & set(row)
+    if "expect" in row:
+        yield from _expectation_faults(row)
+    elif stray := (_EXPECTING - _JUDGED) & set(row):
+        yield f"{', '.join(sorted(stray))} need `expect`: {', '.join(EXPECTED)}"
+    elif given and (given != _JUDGED or not _kind(row)):
+        missing = (_JUDGED | {"kind"}) - given - ({"kind"} if _kind(row) else set())
+        needed = ", ".join(sorted(_JUDGED | {"kind"}))
+        yield f"a judged row needs {needed}; missing {', '.join(sorted(missing))}"
     elif given:
         yield from _judgement_faults(row)
 
 
-def _missing(row: Row) -> str:
-    return ", ".join(sorted(_KEYS - set(row)))
+def _question_faults(row: Row) -> Iterator[str]:
+    turns = row.get("turns")
+    if turns is not None and (
+        not isinstance(turns, list)
+        or not turns
+        or not all(map(_is_text, turns))
+        or row.get("question", turns[-1]) != turns[-1]
+    ):
+        yield "`turns` must be a list of questions that are not empty; `question`, if given, is the last of it"
+    for key in ("id", "question"):
+        if not _is_text(row.get(key)) and (key == "id" or turns is None):
+            yield f"`{key}` must be a text that is not empty"
+    for key in ("kind", "type"):
+        if key in row and not _is_text(row[key]):
+            yield f"`{key}` must be a text that is not empty"
+    if {"kind", "type"} <= set(row):
+        yield "`kind` and `type` were both given; give one of them"
+
+
+def _expectation_faults(row: Row) -> Iterator[str]:
+    """What is wrong with a row that expects something of the answer."""
+    if row["expect"] not in EXPECTED:
+        yield f"`expect` is {row['expect']!r:.40}; allowed are {', '.join(EXPECTED)}"
+    for key in _TEXTS:
+        texts = row.get(key, [])
+        if not isinstance(texts, list) or not all(map(_is_text, texts)):
+            yield f"`{key}` must be a list of texts that are not empty"
+    relevant, spans = row.get("relevant", {}), row.get("spans", [])
+    if not isinstance(relevant, dict) or not isinstance(spans, list):
+        yield "`relevant` must be an object, and `spans` a list"
+        return
+    yield from _path_faults(relevant)
+    for span in spans:
+        yield from _span_faults(span, {path for path, grade in relevant.items() if grade == 2})
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _kind(row: Row) -> str | None:
+    return row.get("kind", row.get("type"))
+
+
+def _with_question(row: Row) -> Row:
+    """The row with the last of its turns as its question, where it names none."""
+    turns = row.get("turns")
+    return {"question": turns[-1], **row} if isinstance(turns, list) and turns else row
 
 
 def _judgement_faults(row: Row) -> Iterator[str]:
@@ -131,12 +202,12 @@ def _judgement_faults(row: Row) -> Iterator[str]:
     if not (isinstance(relevant, dict) and isinstance(spans, list) and isinstance(facts, list)):
         yield "`relevant` must be an object, `spans` and `must_contain` lists"
         return
-    if row["kind"] == UNANSWERABLE:
+    if _kind(row) == UNANSWERABLE:
         if relevant or spans or facts:
             yield "an unanswerable question has nothing in relevant, spans or must_contain"
         return
     yield from _fact_faults(facts, str(answer))
-    yield from _grade_faults(relevant, str(row["kind"]))
+    yield from _grade_faults(relevant, str(_kind(row)))
     if not 1 <= len(spans) <= MOST_SPANS:
         yield f"{len(spans)} spans; allowed are 1 to {MOST_SPANS}"
     best = {path for path, grade in relevant.items() if grade == 2}
@@ -156,16 +227,20 @@ def _fact_faults(facts: list[Any], answer: str) -> Iterator[str]:
 def _grade_faults(relevant: dict[str, Any], kind: str) -> Iterator[str]:
     if not 1 <= len(relevant) <= MOST_RELEVANT:
         yield f"{len(relevant)} relevant documents; allowed are 1 to {MOST_RELEVANT}"
-    for path, grade in relevant.items():
-        if type(grade) is not int or grade not in (1, 2):
-            yield f"the grade of {path} is {grade!r}; allowed are 1 and 2"
-        if not _is_path(path):
-            yield f"{path!r} is no plain relative path"
+    yield from _path_faults(relevant)
     best = sum(grade == 2 for grade in relevant.values())
     if not best:
         yield "no document has grade 2"
     elif kind == "multihop" and best < 2:
         yield "a multihop question needs two documents of grade 2"
+
+
+def _path_faults(relevant: dict[str, Any]) -> Iterator[str]:
+    for path, grade in relevant.items():
+        if type(grade) is not int or grade not in (1, 2):
+            yield f"the grade of {path} is {grade!r}; allowed are 1 and 2"
+        if not _is_path(path):
+            yield f"{path!r} is no plain relative path"
 
 
 def _span_faults(span: Any, best: set[str]) -> Iterator[str]:
@@ -195,11 +270,16 @@ def _question(row: Row) -> Question:
     return Question(
         id=row["id"],
         question=row["question"],
-        kind=row.get("kind", "question"),
+        kind=_kind(row) or "question",
         relevant=row.get("relevant"),
         spans=spans,
         answer=row.get("answer", ""),
         must_contain=tuple(row.get("must_contain", ())),
+        before=tuple(row.get("turns", ())[:-1]),
+        expect=row.get("expect"),
+        first_must_contain=tuple(row.get("first_must_contain", ())),
+        must_not_contain=tuple(row.get("must_not_contain", ())),
+        accept_contain=tuple(row.get("accept_contain", ())),
     )
 
 

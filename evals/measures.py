@@ -12,6 +12,7 @@ grade of its document). What ir-measures lacks:
 - `must_contain`: the share of the required strings that the answer holds;
 - `refusal/accuracy`: whether the answer was refused exactly where there is none; over a set, `refusal/P`
   and `refusal/R`;
+- `expect/...`: whether an answer is what is expected of it, see `evals.expectations`;
 - `tokens`, `cost`: tokens read and written for the answer, and what they cost in US dollars.
 """
 
@@ -23,7 +24,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.requests.budget import count_tokens
-from evals.datasets import UNANSWERABLE, Question, plain
+from evals.datasets import Question, plain
+from evals.expectations import EXPECTATIONS, WRONGLY_ANSWERED, WRONGLY_REFUSED, expectation, holds
 from evals.results import Answered, Ranked, Result
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 Scores = dict[str, float]
 """The measures of one question by name; one that is not defined for the question is left out."""
+
+LESS_IS_BETTER = frozenset({WRONGLY_ANSWERED, WRONGLY_REFUSED, "tokens", "cost"})
 
 _SHINGLE = 5
 _COVERED = 0.6
@@ -170,11 +174,13 @@ def covers(text: str, quote: str) -> bool:
 def answer_scores(question: Question, answer: Answered | None) -> Scores:
     """The measures of a question's answer, zeros for none. A refusal cites nothing and holds nothing."""
     if answer is None:
-        perfect = Answered(question.answer, not question.answerable, _gold(question), 0, "")
+        perfect = Answered(question.answer, not question.answered_when_right, _gold(question), 0, "")
         return dict.fromkeys(answer_scores(question, perfect), 0.0)
     out = {"tokens": float(answer.tokens), "cost": answer.cost}
-    if question.answerable or question.kind == UNANSWERABLE:
-        out["refusal/accuracy"] = float(answer.refused is not question.answerable)
+    if question.answered_when_right is not None:
+        out["refusal/accuracy"] = float(answer.refused is not question.answered_when_right)
+    if question.expect is not None:
+        out |= expectation(question, answer)
     if question.spans:
         cited = [(path, quote) for path, quote in answer.citations if not answer.refused]
         whole = {path: " ".join(quote for other, quote in cited if other == path) for path, _ in cited}
@@ -184,23 +190,28 @@ def answer_scores(question: Question, answer: Answered | None) -> Scores:
             relevant = question.relevant or {}
             out["citation/documents"] = _share([relevant.get(path, 0) > 0 for path, _ in cited])
     if question.must_contain:
-        text = "" if answer.refused else plain(answer.text)
-        out["must_contain"] = _share([plain(fact) in text for fact in question.must_contain])
+        text = "" if answer.refused else answer.text
+        held = holds if question.expect is not None else _holds
+        out["must_contain"] = _share([held(text, fact) for fact in question.must_contain])
     return out
 
 
 def refusals(questions: Iterable[Question], results: Mapping[str, Result]) -> Scores:
     """`refusal/P` and `refusal/R` over a set, and the counts behind them; nothing without answers."""
     pairs = [
-        (question, answer.refused)
+        (question.answered_when_right, answer.refused)
         for question in questions
         if (answer := results.get(question.id, Result(question.id)).answer) is not None
-        and (question.answerable or question.kind == UNANSWERABLE)
+        and question.answered_when_right is not None
     ]
-    wrong = sum(refused for question, refused in pairs if question.answerable)
-    right = sum(refused for question, refused in pairs if not question.answerable)
-    unanswerable = sum(not question.answerable for question, _ in pairs)
+    wrong = sum(refused for answerable, refused in pairs if answerable)
+    right = sum(refused for answerable, refused in pairs if not answerable)
+    unanswerable = sum(not answerable for answerable, _ in pairs)
     out = {"refusal/refused unanswerable": float(right), "refusal/refused answerable": float(wrong)}
+    out |= {
+        "refusal/unanswerable": float(unanswerable),
+        "refusal/answerable": float(len(pairs) - unanswerable),
+    }
     if right + wrong:
         out["refusal/P"] = right / (right + wrong)
     if unanswerable:
@@ -251,6 +262,7 @@ def headline(names: Iterable[str], k: int, budget: int) -> list[str]:
         f"span@{k}",
         f"budget@{budget}",
         f"packed@{budget}",
+        *EXPECTATIONS,
         *("citation/P", "citation/R", "must_contain", "refusal/accuracy"),
     ]
     return [name for name in dict.fromkeys(wanted) if name in there]
@@ -261,6 +273,10 @@ def _held(question: Question, texts: Sequence[tuple[str, str]]) -> list[bool]:
     return [
         any(path == span.path and covers(text, span.quote) for path, text in texts) for span in question.spans
     ]
+
+
+def _holds(text: str, fact: str) -> bool:
+    return plain(fact) in plain(text)
 
 
 def _gold(question: Question) -> tuple[tuple[str, str], ...]:

@@ -37,7 +37,10 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What of an answer is measured. citations: path and quotation of each; cost: in US dollars."""
+    """What of an answer is measured.
+
+    citations: path and quotation of each; cost: in US dollars; sentences: its text without marks.
+    """
 
     text: str
     refused: bool
@@ -45,6 +48,7 @@ class Answered:
     tokens: int
     answered_by: str
     cost: float = 0.0
+    sentences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

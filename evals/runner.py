@@ -182,24 +182,25 @@ class _Asking:
         result = Result(question.id, held=held)
         try:
             began = time.perf_counter()
-            hits = self._library.search(question.question, depth)
+            sought = "\n".join([*question.before[-1:], question.question])
+            hits = self._library.search(sought, depth)
             self.searching[question.id] = time.perf_counter() - began
             result = replace(
                 result,
                 hits=tuple(map(Ranked.of, hits)),
-                packed={budget: _packed(question.question, hits, budget) for budget in self._plan.budgets},
+                packed={budget: _packed(sought, hits, budget) for budget in self._plan.budgets},
             )
             if self._plan.answers:
                 began = time.perf_counter()
-                answer = self._answered(question.question)
+                answer = self._answered(question)
                 self.answering[question.id] = time.perf_counter() - began
                 result = replace(result, answer=answer)
         except ChainciteError as error:
             return replace(result, error=str(error))
         return result
 
-    def _answered(self, question: str) -> Answered:
-        answer = self._answer(question)
+    def _answered(self, question: Question) -> Answered:
+        answer = asyncio.run(self._answer(question))
         return Answered(
             text=answer.text,
             refused=answer.refused,
@@ -207,27 +208,30 @@ class _Asking:
             tokens=answer.usage.tokens_in + answer.usage.tokens_out,
             answered_by=answer.answered_by,
             cost=answer.usage.cost or 0.0,
+            sentences=tuple(sentence.text for sentence in answer.sentences),
         )
 
-    def _answer(self, question: str) -> Answer:
-        """By the plan's chat model, in a conversation of its own that leaves no trace but in the ledger."""
-        plan = self._plan
-        if plan.model is None:
-            from agent.session import ask
-
-            return ask(self._library, question, plan.budget)
+    async def _answer(self, question: Question) -> Answer:
+        """In a conversation of its own that leaves no trace but in the ledger of chat models."""
         from agent.answers.events import final
         from agent.session import Session
 
-        session = Session(self._library, _settings(plan), user="eval", keep=False)
-        return asyncio.run(final(session.ask(question, budget=plan.budget, fresh=True)))
+        session = Session(self._library, _settings(self._plan), user="eval", keep=False)
+        asked = [*question.before, question.question]
+        answers = [await final(session.ask(one, budget=self._plan.budget, fresh=True)) for one in asked]
+        return answers[-1]
 
 
 def _settings(plan: Plan) -> Settings:
-    """The settings under which a chat model answers. Raises SettingsError where there is no endpoint."""
+    """The settings under which questions are answered: by the plan's chat model, or by none.
+
+    Raises SettingsError where a model is to answer, and there is no endpoint.
+    """
     settings = Settings.load(
         library=plan.library, embedder=plan.embedder, model=plan.model, prompts=plan.prompts
     )
+    if plan.model is None:
+        return settings.model_copy(update={"api_key": None, "base_url": None})
     if settings.api_key is None and settings.base_url is None:
         raise SettingsError(
             f"{plan.model} is to answer, but there is no endpoint; set OPENAI_API_KEY or OPENAI_BASE_URL"

@@ -9,13 +9,15 @@ from agent.surfaces.terminal import console
 from agent.text.render import one_line
 from evals.compare import Change, Comparison, moved
 from evals.datasets import Question
+from evals.expectations import EXPECTATIONS
+from evals.measures import LESS_IS_BETTER
 from evals.runs import Run
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-ANSWERS = ("citation", "must_contain", "refusal", "tokens", "cost")
+ANSWERS = ("expect", "citation", "must_contain", "refusal", "tokens", "cost")
 """How the names of measures of answers begin."""
 
 PIPED = 120
@@ -78,10 +80,12 @@ def figures(run: Run) -> Iterator[str]:
     every, plan = run.summaries[0], run.record.plan
     if plan.answers:
         m = every.measures
-        unanswerable = sum(one.questions for one in run.summaries if one.kind == "unanswerable")
+        if expected := [_counted(run, name) for name in EXPECTATIONS if name in m]:
+            yield f"expected: {', '.join(expected)}"
         yield (
-            f"refused: {m.get('refusal/refused unanswerable', 0):.0f} of {unanswerable} unanswerable, "
-            f"{m.get('refusal/refused answerable', 0):.0f} of {every.questions - unanswerable} others"
+            f"refused: {m.get('refusal/refused unanswerable', 0):.0f} of"
+            f" {m.get('refusal/unanswerable', 0):.0f} unanswerable, "
+            f"{m.get('refusal/refused answerable', 0):.0f} of {m.get('refusal/answerable', 0):.0f} others"
             f" (precision {_shown(m.get('refusal/P'))}, recall {_shown(m.get('refusal/R'))})"
         )
         yield f"answers: {m.get('tokens', 0):.0f} tokens and {m.get('cost', 0):.4f} US dollars each"
@@ -98,10 +102,17 @@ def figures(run: Run) -> Iterator[str]:
     )
 
 
+def _counted(run: Run, measure: str) -> str:
+    """How many questions a measure of 1 or 0 holds for, such as `passed 54 of 120`."""
+    values = [scores[measure] for scores in run.scores.values() if measure in scores]
+    return f"{measure.partition('/')[2]} {sum(values):.0f} of {len(values)}"
+
+
 def worst_questions(run: Run, questions: Sequence[Question], measure: str, most: int) -> Iterator[str]:
-    """The questions with the lowest value of a measure, with what they look for and what they found."""
+    """The questions with the worst value of a measure, with what they look for and what they found."""
     having = [question for question in questions if measure in run.scores[question.id]]
-    for question in sorted(having, key=lambda q: (run.scores[q.id][measure], q.id))[:most]:
+    sign = -1 if measure in LESS_IS_BETTER else 1
+    for question in sorted(having, key=lambda q: (sign * run.scores[q.id][measure], q.id))[:most]:
         yield f"\n{question.id} ({question.kind})  {measure} {run.scores[question.id][measure]:.3f}"
         yield f"  {one_line(question.question)}"
         ranks = {path: rank for rank, path in enumerate(run.documents(question.id), 1)}

@@ -211,8 +211,9 @@ class Passage:
 class SourceRef:
     """Where a quotation stands, in terms that anyone can check again.
 
-    sha256 is of the source's bytes, passage_sha256 of the passage's text (UTF-8). What happened on a chain
-    has a place there as well: chain (CAIP-2), block, transaction, log; finality is that of when it was read.
+    sha256 is of the source's bytes, passage_sha256 of the passage's text (UTF-8). status is that of when it
+    was read, such as `Final`; None for what has none. What happened on a chain has a place there as well:
+    chain (CAIP-2), block, transaction, log; finality is that of when it was read.
     """
 
     uri: str
@@ -237,6 +238,7 @@ class SourceRef:
     transaction_hash: str | None = None
     log_index: int | None = None
     finality: Finality | None = None
+    status: str | None = None
 
     @property
     def repository(self) -> str | None:
@@ -272,6 +274,7 @@ class SourceRef:
             transaction_hash=place.transaction_hash if place else None,
             log_index=place.log_index if place else None,
             finality=Finality(document.status) if place and document.status else None,
+            status=None if place else document.status,
         )
 
 

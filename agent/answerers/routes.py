@@ -27,8 +27,8 @@ _ADVICE = (
 _GREETING = "Hello. Ask a question about {held}; each sentence of the answer comes with its source."
 _HELP = (
     "chaincite answers questions from the documents in its library alone: {held}. Each sentence of an answer"
-    ' carries its source. Ask, for instance, "What is EIP-1559?" or "How many transactions failed in block'
-    ' 17173050?"'
+    " carries its source; it gives no advice and no predictions. Ask, for instance,"
+    ' "What is EIP-1559?" or "How many transactions failed in block 17173050?"'
 )
 _NAMES = {
     "proposal": "proposals such as EIPs, ERCs and BIPs",

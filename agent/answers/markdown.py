@@ -19,7 +19,9 @@ _LAYOUT = re.compile(r" *(?:#{1,6} |[-*+] |\d{1,3}[.)] |> )+")
 
 def to_markdown(answer: Answer) -> str:
     """The answer as a Markdown document: question, answer, notes, numbered sources with links."""
-    lines = [f"# {_escaped(answer.question)}", ""]
+    failed = failure(answer)
+    lines = [f"**{_escaped(failed)}**", ""] if failed else []
+    lines += [f"# {_escaped(answer.question)}", ""]
     if answer.refused:
         lines += [_escaped(answer.text), "", "Nearest sources:", ""]
         lines += [f"- [{_escaped(place(source))}]({link(source)})" for source in answer.nearest]
@@ -64,8 +66,16 @@ def _markdown(text: str) -> Iterable[str]:
             yield begins + _escaped(line[len(begins) :])
 
 
+def failure(answer: Answer) -> str | None:
+    """What a person reads first where no chat model answered; None where one did, or none was asked."""
+    if not answer.model_failed:
+        return None
+    why = answer.notes[0] if answer.notes else "it gave no answer; the library is quoted instead"
+    return one_line(f"The chat model failed: {why}.")
+
+
 def told(answer: Answer) -> list[str]:
-    """What a person should know beside the answer.
+    """What a person should know beside the answer, and beside its `failure`.
 
     How it was made, the source's own words for what is not verified, disagreements, the age of its sources.
     """
@@ -75,7 +85,7 @@ def told(answer: Answer) -> list[str]:
         if sentence.beside:
             marks = "".join(f"[{number}]" for number in sentence.citations)
             out.append(f"unverified: {_clipped(sentence.text)} The source says: “{sentence.beside}” {marks}")
-    out += answer.notes
+    out += answer.notes[answer.model_failed :]
     for one in answer.disagreements:
         sides = (
             f"{value} {''.join(f'[{number}]' for number in numbers)}"

@@ -61,7 +61,7 @@ class Section:
 
     @property
     def place(self) -> str:
-        """What it is and where it stands, such as `EIP-1559 § Specification, lines 120–141`."""
+        """What it is and where it stands, such as `EIP-1559 § Specification, Final, lines 120–141`."""
         first = SourceRef.of(self.document, self.passages[0])
         return place(replace(first, line_end=self.passages[-1].line_end))
 

@@ -121,7 +121,8 @@ class Answer:
     answered_by: the chat model that spoke, or `extractive`; prompts: the prompts used, by name, as hashes.
     notes: what a person should know of how the answer came to be; steps: what was done.
     cached: whether it was given to the same question before.
-    model_failed: a chat model was asked and gave no answer, so that the library was quoted.
+    model_failed: a chat model was asked and gave no answer, so that the library was quoted; the first of the
+    notes says why.
     route, route_reason: who was to answer, and why.
     """
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from agent.answers.markdown import told
+from agent.answers.markdown import failure, told
 from agent.answers.place import citation_line, link, place
 from agent.answers.values import EXTRACTIVE, UNVERIFIED
 from agent.text.render import clean, one_line
@@ -34,10 +34,13 @@ def console(*, stderr: bool = False) -> Console:
 def show_answer(answer: Answer, out: Console, *, parted: bool = False) -> None:
     """Prints the sentences, then the sources with their addresses, then what it took.
 
+    Where the chat model failed, a line that says so stands first.
     parted: whether a ruled line with a name stands above the sources.
     """
     from rich.text import Text
 
+    if failed := failure(answer):
+        _flow(Text(f"{failed}\n", style="bold"), out)
     _show_text(answer, out)
     notes = told(answer)
     for note in notes:

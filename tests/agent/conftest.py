@@ -52,6 +52,23 @@ class MemoryLibrary:
         ]
         return sorted(scored, key=lambda hit: -hit.score)[:k]
 
+    def documents(self, filters: Filters = Filters()) -> list[Document]:
+        found = {hit.document.uri: hit.document for hit in self.hits}
+        return [one for _, one in sorted(found.items()) if not filters.kinds or one.kind in filters.kinds]
+
+    def passages(self, uri: str) -> list[Passage]:
+        found = [hit.passage for hit in self.hits if hit.document.uri == uri]
+        return sorted(found, key=lambda passage: passage.ordinal)
+
+    def openings(self, uris: Sequence[str]) -> dict[str, Passage]:
+        return {uri: self.passages(uri)[0] for uri in uris}
+
+    def named(self, designations: Sequence[str]) -> list[Document]:
+        return [one for name in designations for one in self.documents() if one.number == name]
+
+    def respelled(self, stem: str) -> str | None:
+        return None
+
     def stems(self, text: str) -> list[str]:
         return [term.rstrip("s") for term in terms(text)]
 

@@ -1,6 +1,6 @@
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -193,6 +193,21 @@ def test_a_citation_says_where_it_stands():
         place(replace(SOURCE, designation=None, page=3, line_start=None))
         == "Fee market § Specification, page 3"
     )
+
+
+def test_status_and_date_stand_where_a_citation_is_read():
+    standing = replace(SOURCE, status="Withdrawn", published_at=date(2019, 4, 13))
+    said = "EIP-1559 § Specification, Withdrawn, 2019-04-13, lines 120–141"
+    assert place(standing) == said
+    assert said in citation_line([1], standing)
+
+
+def test_an_answer_that_was_stored_before_sources_had_a_status_still_opens(stored):
+    answer = stored[1][0]
+    data = to_json(answer)
+    for citation in data["citations"]:
+        assert citation.pop("status") is None
+    assert from_json(data) == answer
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from agent.answers.values import Answer
 from agent.session import ask
 from agent.surfaces.cli.batch import AnswersFile, Asked, asked, read_questions, run
 from index.errors import BudgetError, SourceError
+from tests.agent.endpoint import status
 
 QUESTIONS = [
     Asked("fee", "What becomes of the base fee?"),
@@ -25,7 +27,7 @@ QUESTIONS = [
     Asked("no", "Who won the football world cup?"),
 ]
 
-Answering = Callable[[str], Awaitable[Answer]]
+Answering = Callable[[Asked], Awaitable[Answer]]
 
 
 @pytest.fixture
@@ -36,8 +38,8 @@ def own_library(sample_library, tmp_path):
 
 @pytest.fixture
 def answering(library) -> Answering:
-    async def answer(question: str) -> Answer:
-        return ask(library, question, 2000)
+    async def answer(one: Asked) -> Answer:
+        return ask(library, one.question, 2000)
 
     return answer
 
@@ -106,10 +108,10 @@ def test_what_stands_answered_is_not_asked_again_and_not_touched(tmp_path, answe
 def test_a_failed_question_says_why_and_is_asked_again(tmp_path, answering):
     out = tmp_path / "out"
 
-    async def failing(question: str) -> Answer:
-        if "bridge" in question:
+    async def failing(one: Asked) -> Answer:
+        if "bridge" in one.question:
             raise BudgetError("no room at all")
-        return await answering(question)
+        return await answering(one)
 
     answered(out, QUESTIONS, failing)
     row = rows(out)[QUESTIONS[2].key]
@@ -121,6 +123,29 @@ def test_a_failed_question_says_why_and_is_asked_again(tmp_path, answering):
     }
     assert answered(out, QUESTIONS, answering) == [QUESTIONS[2]]
     assert "error" not in rows(out)[QUESTIONS[2].key]
+
+
+def test_a_question_whose_chat_model_failed_is_asked_again(tmp_path, answering):
+    out = tmp_path / "out"
+
+    async def quoting(one: Asked) -> Answer:
+        return replace(await answering(one), model_failed="bridge" in one.question)
+
+    answered(out, QUESTIONS, quoting)
+    assert [key for key, row in rows(out).items() if row["model_failed"]] == [QUESTIONS[2].key]
+    assert answered(out, QUESTIONS, answering) == [QUESTIONS[2]]
+    assert not any(row["model_failed"] for row in rows(out).values())
+
+
+def test_a_conversation_is_asked_again_where_a_question_of_it_changed(tmp_path, answering):
+    out = tmp_path / "out"
+    talk = Asked("talk", "And which one mints?", ("What locks tokens?",))
+    answered(out, [talk, QUESTIONS[0]], answering)
+    assert rows(out)['"talk"']["turns"] == ["What locks tokens?", "And which one mints?"]
+    assert "turns" not in rows(out)['"fee"']
+    assert answered(out, [QUESTIONS[0], talk], answering) == []
+    other = talk._replace(before=("What burns tokens?",))
+    assert answered(out, [QUESTIONS[0], other], answering) == [other]
 
 
 def test_a_question_in_other_words_is_asked_again(tmp_path, answering):
@@ -137,11 +162,11 @@ def test_an_interrupted_batch_keeps_what_is_done(tmp_path, answering):
     async def interrupted() -> None:
         begun = asyncio.Event()
 
-        async def answer(question: str) -> Answer:
-            if question == QUESTIONS[3].question:
+        async def answer(one: Asked) -> Answer:
+            if one == QUESTIONS[3]:
                 begun.set()
                 await asyncio.Event().wait()
-            return await answering(question)
+            return await answering(one)
 
         file = AnswersFile(out)
         task = asyncio.create_task(run(file.open(QUESTIONS), answer, file, 1, lambda *_: None))
@@ -159,14 +184,14 @@ def test_an_interrupted_batch_keeps_what_is_done(tmp_path, answering):
 def test_no_more_are_asked_at_a_time_than_wanted(tmp_path, answering):
     now, most = 0, 0
 
-    async def answer(question: str) -> Answer:
+    async def answer(one: Asked) -> Answer:
         nonlocal now, most
         now += 1
         most = max(most, now)
         for _ in range(5):
             await asyncio.sleep(0)
         now -= 1
-        return await answering(question)
+        return await answering(one)
 
     answered(tmp_path / "out", QUESTIONS, answer, 3)
     assert most == 3
@@ -198,10 +223,13 @@ def test_lines_at_fault_are_named_by_number(tmp_path):
     file.write_bytes(
         b'{"id": 1, "question": "a"}\n\n{"id": 2\n{"id": 1, "question": "b"}\n\xff\n'
         b'{"id": 3, "question": " "}\n{"id": 4, "question": "\\ud800"}\n{"id": "1", "question": "c"}\n'
+        b'{"id": 5, "turns": []}\n{"id": 6, "turns": "a"}\n{"id": 7, "turns": ["a", " "]}\n'
+        b'{"id": 8, "turns": ["a", "b"], "question": "c"}\n{"id": 9, "turns": ["a", "b"]}\n{"id": 10}\n'
     )
     found, faults = read_questions(file)
-    assert found == [Asked(1, "a"), Asked("1", "c")]
+    assert found == [Asked(1, "a"), Asked("1", "c"), Asked(9, "b", ("a",))]
     named = ["line 3: not JSON", "line 4: the id 1 is that of line 1", "line 5", "line 6", "line 7"]
+    named += ['line 9: "turns"', 'line 10: "turns"', "line 11: the question is empty", "line 12", "line 14"]
     assert len(faults) == len(named)
     assert all(name in fault for name, fault in zip(named, faults, strict=True))
 
@@ -242,6 +270,38 @@ def test_the_command_resumes_and_says_what_it_did(chaincite, own_library, tmp_pa
     assert "0 answered" in second.stderr
     assert "2 were there already" in second.stderr
     assert out.read_bytes() == body
+
+
+def test_the_last_of_several_turns_is_answered_in_their_conversation(chaincite, own_library, tmp_path):
+    out, file = tmp_path / "answers.jsonl", tmp_path / "questions.jsonl"
+    before, follow_up = "What is the checksum of BIP-39?", "and how many words does it have?"
+    file.write_text(lines({"id": 1, "turns": [before, follow_up]}, {"id": 2, "question": follow_up}))
+    ran = chaincite("--library", own_library, "batch", file, "--out", out)
+    assert ran.returncode == 0, ran.stderr
+    talk, alone = rows(out)["1"], rows(out)["2"]
+    assert (talk["question"], talk["turns"]) == (follow_up, [before, follow_up])
+    assert talk["citations"][0]["path"] == "bip-39-mnemonics.md"
+    assert "turns" not in alone
+    for sentence in talk["sentences"]:
+        assert {"text", "citations", "verified_by"} <= set(sentence)
+    assert (talk["route"], bool(talk["route_reason"])) == ("quoted", True)
+    assert talk["citations"][0]["published_at"] == "2026-11-20"
+    assert {"number", "status"} <= set(talk["citations"][0])
+
+
+def test_a_failing_model_counts_as_failed(chaincite, own_library, tmp_path, endpoint):
+    out = tmp_path / "answers.jsonl"
+    some = questions(tmp_path / "q.jsonl", ("fee", "How much does the base fee rise when a block is full?"))
+    served = endpoint(status(401, code="invalid_api_key"))
+    model = {"OPENAI_BASE_URL": served.url, "OPENAI_API_KEY": "none", "CHAINCITE_RETRIES": "0"}
+    command = ["--library", own_library, "batch", some, "--out", out]
+    failed = chaincite(*command, **model)
+    assert failed.returncode == 1, failed.stderr
+    assert 'question "fee": The chat model failed' in failed.stderr
+    assert "0 answered, 1 failed" in failed.stderr
+    assert rows(out)['"fee"']["model_failed"]
+    again = chaincite(*command)
+    assert (again.returncode, rows(out)['"fee"']["model_failed"]) == (0, False), again.stderr
 
 
 def test_the_command_fails_when_questions_do(chaincite, own_library, tmp_path):

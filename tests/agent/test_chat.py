@@ -107,7 +107,7 @@ def test_a_person_asks_completes_interrupts_and_comes_back(own_library):
         terminal.type("/sou\t")
         terminal.until("/sources")
         terminal.type(ENTER)
-        terminal.until("[1] The fee market")
+        terminal.until("The fee market of EIP-1559 §")
         terminal.until(READY)
         terminal.type("half a question" + CTRL_C)
         terminal.until("Ctrl-D leaves")

@@ -6,6 +6,7 @@ import pytest
 from index import doctor
 from index.errors import LibraryError
 from index.library import Library
+from tests.agent.endpoint import status
 
 
 @pytest.fixture
@@ -38,11 +39,14 @@ def test_asked_shown_listed_exported_and_verified(chaincite, own_library, tmp_pa
         "generation",
     } < set(answer)
     assert answer["answered_by"] == "extractive"
+    assert (answer["route"], answer["model_failed"]) == ("quoted", False)
+    assert all({"text", "citations", "verified_by"} <= set(sentence) for sentence in answer["sentences"])
     assert "12.5 percent" in answer["answer"]
     for citation in answer["citations"]:
         assert {"uri", "path", "page", "lines", "quote", "sha256", "retrieved_at", "passage_id"} < set(
             citation
         )
+        assert {"number", "status", "published_at"} < set(citation)
         assert f"[{citation['number']}]" in answer["answer"]
     shown = chaincite("--library", own_library, "show", answer["id"], "--json")
     assert json.loads(shown.stdout) == answer
@@ -60,6 +64,24 @@ def test_asked_shown_listed_exported_and_verified(chaincite, own_library, tmp_pa
     assert forged.returncode == 1
     assert "[1] CHANGED" in forged.stdout
     assert "ALTERED" in forged.stdout
+
+
+def test_a_failing_model_is_said_first_and_by_the_exit_status(chaincite, own_library, endpoint):
+    served = endpoint(status(401, code="invalid_api_key"))
+    model = {"OPENAI_BASE_URL": served.url, "OPENAI_API_KEY": "none", "CHAINCITE_RETRIES": "0"}
+    ask = ["--library", own_library, "ask", "How much does the base fee rise when a block is full?"]
+    plain = chaincite(*ask, **model)
+    assert (plain.returncode, plain.stdout.startswith("The chat model failed: ")) == (3, True), plain.stderr
+    assert "12.5 percent" in plain.stdout
+    told = chaincite(*ask, "--json", **model)
+    assert (told.returncode, json.loads(told.stdout)["model_failed"]) == (3, True)
+
+
+@pytest.mark.parametrize("said", ["hello", "Should I buy ETH now?"])
+def test_what_no_library_answers_gets_a_line_without_citations(chaincite, own_library, said):
+    answer = json.loads(chaincite("--library", own_library, "ask", said, "--json").stdout)
+    assert (answer["answered_by"], answer["route"], answer["citations"]) == ("chaincite", "none", [])
+    assert answer["answer"].count("\n") == 0
 
 
 def test_what_is_not_there_is_refused(chaincite, own_library):

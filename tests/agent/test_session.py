@@ -63,6 +63,14 @@ def answered(session: Session, question: str, **options: object) -> Answer:
     return asyncio.run(final(session.ask(question, **options)))
 
 
+def shown(answer: Answer) -> list[str]:
+    """An answer as a terminal, a Markdown document and a message have it."""
+    out = Console(record=True, width=1000, file=io.StringIO())
+    show_answer(answer, out)
+    message = "".join(block.gap + "".join(span.text for span in block.spans) for block in answer_text(answer))
+    return [out.export_text(), to_markdown(answer).replace("\\", ""), message]
+
+
 def number_of(request: Request, holding: str) -> int:
     """The number of the passage of the evidence that holds these words."""
     blocks = re.split(
@@ -271,6 +279,12 @@ def test_where_no_model_answers_the_library_is_quoted_and_this_is_told(endpoint,
     [note] = answer.notes
     assert why in note
     assert "quoted instead" in note
+    assert to_json(answer)["model_failed"]
+    first = f"The chat model failed: {note}"
+    for form in shown(answer):
+        line = form.lstrip().partition("\n\n")[0]
+        assert " ".join(line.strip("*").split()).startswith(" ".join(first.split()))
+        assert form.count("The chat model failed") == form.count("quoted instead") == 1
     assert "fallback" in [event.kind for event in events if isinstance(event, Step)]
     if any(isinstance(event, Draft) for event in events):
         at = max(i for i, event in enumerate(events) if isinstance(event, Draft))
@@ -330,15 +344,23 @@ def test_a_follow_up_is_read_with_the_conversation(endpoint, session_of):
     ]
 
 
-def test_without_a_model_follow_ups_take_the_name_from_before(session_of):
+def test_without_a_model_the_question_before_is_context_and_words_stay_as_they_are(session_of):
     session = session_of(thread="quiet")
-    answered(session, "What is the checksum of BIP-39?")
-    answer = answered(session, "and how many words does it have?")
-    assert answer.read_as == "and how many words does BIP-39 have?"
+    before, follow_up = "What is the checksum of BIP-39?", "and how many words does it have?"
+    answered(session, before)
+    events = told(session, follow_up)
+    answer = events[-1].answer
+    assert Step("read", f"read after: {before}") in events
+    assert (answer.question, answer.read_as) == (follow_up, None)
+    assert answer.citations[0].source.path == "bip-39-mnemonics.md"
+    assert [turn.resolved for turn in session.turns] == [before, follow_up]
+    complete = told(session, "How is the base fee of EIP-1559 set?")
+    assert not [event for event in complete if isinstance(event, Step) and event.kind == "read"]
     session.clear()
     assert session.turns == ()
     assert session_of(thread="quiet").turns == ()
-    assert answered(session, "How many words are there?").read_as is None
+    afresh = told(session, follow_up)
+    assert not [event for event in afresh if isinstance(event, Step) and event.kind == "read"]
 
 
 def test_a_question_about_two_things_is_divided_and_both_are_searched(endpoint, session_of):
@@ -411,10 +433,7 @@ def test_a_verdict_that_is_unreadable_late_or_missing_is_none(endpoint, session_
 
 def test_unverified_sentences_are_shown_beside_the_source_s_own_words(endpoint, session_of):
     answer = answered(session_of(endpoint(judged("?"))), FEE)
-    out = Console(record=True, width=1000, file=io.StringIO())
-    show_answer(answer, out)
-    message = "".join(span.text for block in answer_text(answer) for span in block.spans)
-    for form in (out.export_text(), to_markdown(answer).replace("\\", ""), message):
+    for form in shown(answer):
         assert f"{PARAPHRASE}. [1][2] (unverified)" in form
         assert f"The source says: “{answer.sentences[0].beside}” [1][2]" in form
 

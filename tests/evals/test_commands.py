@@ -235,6 +235,52 @@ def test_a_grid_compares_prompts_by_what_a_model_answers(
     assert {one.answer.answered_by for one in terse.results.values() if one.answer} == {"some-model"}
 
 
+def test_what_is_expected_of_answers_is_measured_by_type(
+    sample_library: Path, chaincite: Command, tmp_path: Path
+) -> None:
+    rows = [
+        {
+            **{"id": "a-1", "type": "followup", "expect": "answer", "must_contain": ["12|24"]},
+            "turns": ["What is the checksum of BIP-39?", "and how many words does it have?"],
+            "relevant": {"bip-39-mnemonics.md": 2},
+        },
+        {
+            **{"id": "a-2", "type": "fact", "expect": "answer", "first_must_contain": ["12.5 percent"]},
+            "question": "How much does the base fee rise when a block is full?",
+        },
+        {"id": "a-3", "type": "advice", "question": "Should I buy ETH now?", "expect": "decline"},
+        {"id": "a-4", "type": "tool", "question": "hi", "expect": "help", "must_contain": ["question"]},
+        {"id": "a-5", "type": "unanswerable", "question": "Who won the cup in 1998?", "expect": "refuse"},
+    ]
+    dataset = tmp_path / "asks.jsonl"
+    dataset.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    where = ("--runs", tmp_path / "runs")
+    ran = chaincite("--library", sample_library, "eval", "run", dataset, "--answers", *where)
+    assert ran.returncode == 0, ran.stderr
+    assert "expected: passed 5 of 5, passed and first 5 of 5, first 1 of 1" in ran.stdout, ran.stdout
+    assert "wrongly answered 0 of 3, wrongly refused 0 of 2" in ran.stdout
+    body = json.loads(chaincite("eval", "show", "asks-1", "--json", *where).stdout)
+    by_type = {one["kind"]: one["measures"] for one in body["summary"]}
+    assert set(by_type) == {"all", "followup", "fact", "advice", "tool", "unanswerable"}
+    assert by_type["advice"]["expect/wrongly answered"] == 0.0
+    assert "expect/wrongly answered" not in by_type["fact"]
+    page = tmp_path / "page.html"
+    assert chaincite("eval", "report", "asks-1", "--html", page, *where).returncode == 0
+    assert "expect/passed and first" in page.read_text("utf-8")
+
+
+def test_fewer_mistakes_are_no_regression(sample_run: Run, tmp_path: Path, chaincite: Command) -> None:
+    runs, names = Runs(tmp_path), ("right", "wrong")
+    for name, mistakes in zip(names, (0.0, 1.0), strict=True):
+        scores = {one: {"expect/wrongly answered": mistakes} for one in sample_run.kinds}
+        results = list(sample_run.results.values())
+        runs.save(name, sample_run.record, results, sample_run.kinds, scores, [], sample_run.times)
+    gate = ["eval", "gate", "--runs", tmp_path, "--measure", "expect/wrongly answered"]
+    closed = chaincite(*gate, "wrong", "--baseline", "right")
+    assert (closed.returncode, closed.stdout[:4]) == (1, "ROSE")
+    assert chaincite(*gate, "right", "--baseline", "wrong").returncode == 0
+
+
 def test_a_model_without_an_endpoint_is_told(sample_library: Path, chaincite: Command) -> None:
     ran = chaincite("--library", sample_library, "eval", "run", SAMPLE, "--model", "some-model")
     assert ran.returncode == 2

@@ -115,6 +115,43 @@ def test_questions_alone_are_a_set_of_queries(tmp_path: Path) -> None:
     assert (dataset.questions[0].relevant, dataset.questions[0].answerable) == (None, False)
 
 
+ASK = {"id": "a-1", "type": "followup", "turns": ["What is EIP-1559?", "Who wrote it?"], "expect": "answer"}
+
+
+def test_a_row_may_say_what_is_expected_in_a_conversation(tmp_path: Path) -> None:
+    more = {"first_must_contain": ["a|b"], "must_not_contain": ["c"], "note": "hard"}
+    [one, two] = load(
+        written(tmp_path / "asks.jsonl", ASK | more, {"id": "a-2", "question": "hi", "expect": "help"})
+    ).questions
+    assert (one.before, one.question, one.kind, one.expect) == (
+        ("What is EIP-1559?",),
+        "Who wrote it?",
+        "followup",
+        "answer",
+    )
+    assert (one.first_must_contain, one.must_not_contain, one.must_contain) == (("a|b",), ("c",), ())
+    assert (two.before, two.kind, two.expect) == ((), "question", "help")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (ASK | {"expect": "silence"}, "`expect` is 'silence'; allowed are answer, refuse, decline, help"),
+        (ASK | {"must_not_contain": "c"}, "`must_not_contain` must be a list"),
+        (ASK | {"turns": []}, "`turns` must be a list"),
+        (ASK | {"question": "Other?"}, "`turns` must be a list"),
+        (ASK | {"kind": "fact"}, "`kind` and `type` were both given"),
+        (ASK | {"relevant": {"a.md": 3}}, "the grade of a.md"),
+        ({"id": "a-1", "question": "hi", "first_must_contain": ["a"]}, "need `expect`"),
+    ],
+)
+def test_what_is_wrong_with_an_expectation_is_named(row: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as told:
+        load(written(tmp_path / "asks.jsonl", row))
+    assert "line 1" in str(told.value)
+    assert said in str(told.value)
+
+
 @pytest.fixture(scope="module")
 def reference(shared: Path) -> Callable[[dict[str, Any]], list[str]]:
     """The faults that the reference check finds in a row's form, over a corpus that has every file."""

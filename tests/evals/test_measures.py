@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from agent.requests.budget import count_tokens
 from evals.datasets import Question, Span
+from evals.expectations import holds
 from evals.measures import Scores, answer_scores, headline, ranking, refusals, score, summaries, within
 from evals.results import Answered, Ranked, Result
 from evals.runs import Run, Runs
@@ -200,11 +201,73 @@ def test_a_refusal_is_right_where_there_is_no_answer() -> None:
     assert refusals([GOLD, nothing], results) == {
         "refusal/refused unanswerable": 1.0,
         "refusal/refused answerable": 1.0,
+        "refusal/unanswerable": 1.0,
+        "refusal/answerable": 1.0,
         "refusal/P": 0.5,
         "refusal/R": 1.0,
     }
     kept = {"q-001": Result("q-001", answer=given_), "q-002": Result("q-002", answer=given_)}
     assert refusals([GOLD, nothing], kept)["refusal/R"] == 0.0
+
+
+def expecting(expect: str, **wanted: Any) -> Question:
+    return Question("q", "How many bits?", "value", expect=expect, **wanted)
+
+
+def said(*sentences: str, path: str | None = "a.md", refused: bool = False) -> Answered:
+    cited = ((path, "q"),) if path else ()
+    return Answered(" ".join(sentences), refused, cited, 1, "extractive", sentences=sentences)
+
+
+WANTED = expecting(
+    "answer",
+    relevant={"a.md": 2, "b.md": 1},
+    must_contain=("1024|one thousand",),
+    first_must_contain=("bits",),
+    must_not_contain=("author:",),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "passed", "first", "wrong"),
+    [
+        (WANTED, said("There are 1,024 BITS."), 1, 1, 0),
+        (WANTED, said("There are 01024 of them.", "That is bits."), 1, 0, 0),
+        (WANTED, said("There are 21024 bits."), 0, 1, 0),
+        (WANTED, said("There are 1.1024 bits."), 0, 1, 0),
+        (WANTED, said("One  thousand bits, author: me."), 0, 1, 0),
+        (WANTED, said("There are 1024 bits.", path="b.md"), 0, 1, 0),
+        (WANTED, said("1024 bits are not in the library.", refused=True), 0, 0, 1),
+        (expecting("answer", must_contain=("24",)), said("24", path=None), 1, None, 0),
+        (expecting("refuse"), said("Not in the library.", path=None, refused=True), 1, None, 0),
+        (expecting("refuse"), said("Nobody knows.", path=None), 1, None, 0),
+        (expecting("refuse"), said("There are 7.", path=None), 0, None, 1),
+        (expecting("refuse"), said("Nobody knows."), 0, None, 1),
+        (expecting("refuse", accept_contain=("not yet|TODO",)), said("Todo: a date."), 1, None, 0),
+        (expecting("decline", must_not_contain=("buy",)), said("Do buy.", path=None), 0, None, 0),
+        (expecting("help", must_contain=("documents",)), said("It reads documents.", path=None), 1, None, 0),
+        (expecting("help", must_contain=("documents",)), said("It reads documents."), 0, None, 1),
+    ],
+)
+def test_an_answer_is_held_against_what_is_expected(
+    question: Question, answer: Answered, passed: int, first: int | None, wrong: int
+) -> None:
+    found = answer_scores(question, answer)
+    assert found["expect/passed"] == passed
+    assert found.get("expect/first") == first
+    assert found["expect/passed and first"] == (passed if first is None else passed and first)
+    side = "refused" if question.expect == "answer" else "answered"
+    assert {name: value for name, value in found.items() if "wrongly" in name} == {
+        f"expect/wrongly {side}": wrong
+    }
+
+
+@given(number=st.integers(0, 10**15), other=st.integers(0, 10**15))
+def test_a_number_is_held_whole_however_it_is_grouped(number: int, other: int) -> None:
+    for form in (f"{number:,}", f"{number:_}", str(number)):
+        assert holds(f"it is {form} wei", str(number))
+        assert holds(f"it is {form} wei", f"{other}|{number}")
+        assert holds(f"it is {form} wei", str(other)) == (number == other)
 
 
 def test_the_headline_heeds_grades_where_there_are_any() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.answers.markdown import told
+from agent.answers.markdown import failure, told
 from agent.answers.place import link, place
 from agent.answers.values import EXTRACTIVE
 from agent.records.privacy import mask
@@ -43,7 +43,9 @@ def answer_text(answer: Answer) -> Text:
         body = markdown(mask(answer.text), links)
     notes = [Block(cited(f"· {mask(note)}", links, "italic"), gap="\n") for note in told(answer)]
     notes[:1] = [replace(notes[0], gap="\n\n")] if notes else []
-    return body + tuple(notes) + _places(answer)
+    failed = failure(answer)
+    first = (Block((Span(mask(failed), "bold"),)),) if failed else ()
+    return first + body + tuple(notes) + _places(answer)
 
 
 def sources_text(answer: Answer) -> Text:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.answers.markdown import failure
 from agent.surfaces.cli.options import (
     FAULT,
     FOUND_WRONG,
+    MODEL_FAILED,
     BudgetOption,
     FallbackOption,
     JsonOption,
@@ -62,7 +64,10 @@ def ask(
     as_json: JsonOption = False,
     as_markdown: MarkdownOption = False,
 ) -> None:
-    """Answer a question from the library, each sentence with its source, or say that it is not there."""
+    """Answer a question from the library, each sentence with its source, or say that it is not there.
+
+    Exit status 3 when the chat model failed, so that the library was quoted.
+    """
     import asyncio
 
     from agent.answers.events import final
@@ -76,6 +81,8 @@ def ask(
     shown = sys.stderr.isatty() if stream is None else stream
     answer = asyncio.run(watch(events, console(stderr=True)) if shown else final(events))
     print_answer(answer, as_json, as_markdown)
+    if answer.model_failed:
+        raise typer.Exit(MODEL_FAILED)
 
 
 @commands.command()
@@ -83,7 +90,8 @@ def ask(
 def batch(
     context: typer.Context,
     questions: Annotated[
-        Path, typer.Argument(metavar="QUESTIONS.jsonl", help='JSON lines with "id" and "question".')
+        Path,
+        typer.Argument(metavar="QUESTIONS.jsonl", help='JSON lines with "id", and "question" or "turns".'),
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="ANSWERS.jsonl", help="Where the answers go, one line each.")
@@ -99,7 +107,8 @@ def batch(
 ) -> None:
     """Answer many questions. What stands answered in ANSWERS.jsonl is not asked again.
 
-    Exit status 1 when questions failed: the next run asks them again; 2 when lines were at fault.
+    `turns` is a list of questions, each asked in one conversation; the last is answered. Exit status 1 when
+    questions failed, or their chat model did: the next run asks them again; 2 when lines were at fault.
     """
     import asyncio
 
@@ -114,8 +123,11 @@ def batch(
     library = open_library(settings)
     library.check(filters)
 
-    async def answer(question: str) -> Answer:
-        return await final(Session(library, settings).ask(question, filters=filters))
+    async def answer(one: Asked) -> Answer:
+        session = Session(library, settings)
+        for question in one.before:
+            await final(session.ask(question, filters=filters))
+        return await final(session.ask(one.question, filters=filters))
 
     with closing(AnswersFile(out)) as file:
         unanswered = file.open(asked)
@@ -142,10 +154,11 @@ class _Tally:
 
     def count(self, asked: Asked, found: Answer | ChainciteError) -> None:
         """Counts an answer, or names the question that failed."""
-        if isinstance(found, ChainciteError):
+        failed = str(found) if isinstance(found, ChainciteError) else failure(found)
+        if failed:
             self.failed += 1
-            typer.echo(f"chaincite: question {asked.key}: {one_line(str(found))}", err=True)
-        else:
+            typer.echo(f"chaincite: question {asked.key}: {one_line(failed)}", err=True)
+        elif not isinstance(found, ChainciteError):
             self.answered_by[found.answered_by] += 1
             self.refused += found.refused
         self._tell(self)

@@ -19,22 +19,33 @@ _BEGINNING = b'{"id": '
 
 
 class Asked(NamedTuple):
-    """A question and the id, any JSON value, that its answer is known by."""
+    """A question and the id, any JSON value, that its answer is known by.
+
+    before: the questions that precede it in its conversation.
+    """
 
     id: Any
     question: str
+    before: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """The id as text: the same for equal ids only."""
         return json.dumps(self.id, sort_keys=True)
 
+    @property
+    def words(self) -> dict[str, Any]:
+        """The question as its line in an answers file says it."""
+        return {"question": self.question} | ({"turns": [*self.before, self.question]} if self.before else {})
+
 
 def asked(line: bytes) -> Asked | None:
     """The question on a line; None for an empty one. Raises ValueError with what is wrong.
 
     >>> asked(b'{"id": 7, "question": "What is gas?"}')
-    Asked(id=7, question='What is gas?')
+    Asked(id=7, question='What is gas?', before=())
+    >>> asked(b'{"id": 7, "turns": ["What is gas?", "Who pays it?"]}').before
+    ('What is gas?',)
     """
     if not line.strip():
         return None
@@ -44,13 +55,26 @@ def asked(line: bytes) -> Asked | None:
         raise ValueError(f"not JSON ({error})") from None
     except RecursionError:
         raise ValueError("not JSON of a sane depth") from None
-    if not isinstance(row, dict) or "id" not in row or not isinstance(row.get("question"), str):
-        raise ValueError('not an object with "id" and "question"')
-    if not row["question"].strip():
+    if not isinstance(row, dict) or "id" not in row or not {"question", "turns"} & set(row):
+        raise ValueError('not an object with "id", and "question" or "turns"')
+    turns = row.get("turns", [row.get("question")])
+    if not isinstance(turns, list) or not turns:
+        raise ValueError('"turns" is no list of questions with at least one in it')
+    if row.get("question", turns[-1]) != turns[-1]:
+        raise ValueError('"question" is not the last of "turns"; give one of them')
+    for turn in turns:
+        _check(turn)
+    return Asked(row["id"], turns[-1], tuple(turns[:-1]))
+
+
+def _check(question: object) -> None:
+    """Raises ValueError for what is no question."""
+    if not isinstance(question, str):
+        raise ValueError(f"a question must be a text, not {question!r:.40}")
+    if not question.strip():
         raise ValueError("the question is empty")
-    if any("\ud800" <= character <= "\udfff" for character in row["question"]):
+    if any("\ud800" <= character <= "\udfff" for character in question):
         raise ValueError("the question holds half of a surrogate pair")
-    return Asked(row["id"], row["question"])
 
 
 def read_questions(file: Path) -> tuple[list[Asked], list[str]]:
@@ -65,7 +89,7 @@ def read_questions(file: Path) -> tuple[list[Asked], list[str]]:
         lines = file.read_bytes().splitlines()
     except OSError as error:
         raise SourceError(
-            f"{file}: {error.strerror}; give a file of JSON lines with id and question"
+            f"{file}: {error.strerror}; give a file of JSON lines with id, and question or turns"
         ) from None
     for number, line in enumerate(lines, 1):
         try:
@@ -83,9 +107,10 @@ def read_questions(file: Path) -> tuple[list[Asked], list[str]]:
 class AnswersFile:
     """The answers of a batch on disk: JSON lines, one for each question, in the order they were finished.
 
-    An answered line holds the fields of an exported answer; `id` is the question's, `answer_id` the
-    answer's. A failed one holds `error` instead. Opening mends a half-written last line, drops the lines of
-    questions that are to be asked again, and keeps every other batch out of the file.
+    An answered line holds the fields of an exported answer; `id` is the question's, `answer_id` the answer's.
+    A failed one holds `error` instead, or, where the chat model failed, `model_failed` beside what the
+    library says. Opening mends a half-written last line, drops the lines of questions that are to be asked
+    again, and keeps every other batch out of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +126,7 @@ class AnswersFile:
             self._out = self._locked()
             body = self._out.read()
             rows = self._rows(body)
-            open_questions = [one for one in questions if _answered(rows.get(one.key)) != one.question]
+            open_questions = [one for one in questions if rows.get(one.key, (b"", None))[1] != one.words]
             for one in open_questions:
                 rows.pop(one.key, None)
             kept = b"".join(line for line, _ in rows.values())
@@ -126,7 +151,7 @@ class AnswersFile:
         """Adds the line of a question, and returns when it is on the disk. Raises SourceError."""
         if self._out is None:
             raise SourceError(f"{self._path} was not opened")
-        line = json.dumps({"id": one.id, "question": one.question, **fields}, ensure_ascii=False)
+        line = json.dumps({"id": one.id, **one.words, **fields}, ensure_ascii=False)
         try:
             self._out.write(f"{line}\n".encode("utf-8", "backslashreplace"))
             self._out.flush()
@@ -152,9 +177,9 @@ class AnswersFile:
                 return file
             file.close()
 
-    def _rows(self, body: bytes) -> dict[str, tuple[bytes, dict[str, Any]]]:
-        """The lines with their values, by the key of the question."""
-        rows: dict[str, tuple[bytes, dict[str, Any]]] = {}
+    def _rows(self, body: bytes) -> dict[str, tuple[bytes, dict[str, Any] | None]]:
+        """The lines by the key of the question, each with the words that it answers; None where it failed."""
+        rows: dict[str, tuple[bytes, dict[str, Any] | None]] = {}
         for number, line in enumerate(body.splitlines(keepends=True), 1):
             if _half_written(line):
                 continue
@@ -167,7 +192,8 @@ class AnswersFile:
                 raise SourceError(
                     f"{self._path} line {number} is no line of a batch; give another --out"
                 ) from None
-            rows[one.key] = (line.rstrip(b"\n") + b"\n", row)
+            answered = None if "error" in row or row.get("model_failed") else one.words
+            rows[one.key] = (line.rstrip(b"\n") + b"\n", answered)
         return rows
 
     def _fault(self, error: OSError) -> SourceError:
@@ -178,7 +204,7 @@ class AnswersFile:
 
 async def run(
     questions: Iterable[Asked],
-    answer: Callable[[str], Awaitable[Answer]],
+    answer: Callable[[Asked], Awaitable[Answer]],
     out: AnswersFile,
     concurrency: int,
     tell: Callable[[Asked, Answer | ChainciteError], None],
@@ -193,13 +219,13 @@ async def run(
     async def work() -> None:
         for one in waiting:
             try:
-                found = await answer(one.question)
+                found = await answer(one)
             except ChainciteError as error:
                 out.write(one, {"error": str(error), "retry": error.retry})
                 tell(one, error)
             else:
                 fields = to_json(found)
-                out.write(one, {"answer_id": fields.pop("id"), **fields, "question": one.question})
+                out.write(one, {"answer_id": fields.pop("id"), **fields, **one.words})
                 tell(one, found)
 
     await asyncio.gather(*(work() for _ in range(concurrency)))
@@ -214,11 +240,6 @@ def _half_written(line: bytes) -> bool:
     except ValueError:
         return True
     return False
-
-
-def _answered(row: tuple[bytes, dict[str, Any]] | None) -> str | None:
-    """The question that a line answers; None for a failed line, or for none."""
-    return row[1]["question"] if row and "error" not in row[1] else None
 
 
 def _is_still(path: Path, file: BinaryIO) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FOUND_WRONG = 1
 FAULT = 2
+MODEL_FAILED = 3
 
 Many = list[str] | None
 

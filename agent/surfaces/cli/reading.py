@@ -144,6 +144,8 @@ def _show_excerpt(excerpt: Excerpt, as_json: bool, number: int | None) -> None:
             "url": link(source),
             "page": source.page,
             "lines": None if source.line_start is None else [source.line_start, source.line_end],
+            "status": source.status,
+            "published_at": source.published_at and source.published_at.isoformat(),
             "sha256": source.sha256,
             "before": excerpt.before,
             "quote": excerpt.words,

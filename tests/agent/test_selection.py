@@ -1,11 +1,13 @@
+import numpy as np
 import pytest
-from agent.answerers.extract import MOST_SENTENCES, extract
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent.answerers.selection import MOST_SENTENCES, Wish, select
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import pack
 from agent.session import ask
+from agent.understanding import entities, subject, wants
 from index.errors import BudgetError
 
 WORDS = st.lists(
@@ -16,13 +18,27 @@ WORDS = st.lists(
 )
 
 
+class Undecided:
+    """A reader to which all sentences are alike."""
+
+    def scores(self, question, texts):
+        return np.zeros(len(texts), np.float32)
+
+
 def quotes(library, question, most=MOST_SENTENCES):
     plan = Budget.plan(question, 600)
     sections = pack(library.search(question, 30), plan).sections
-    return extract(question, sections, library, library.size, lambda quotes: len(quotes) <= most)
+    wish = Wish(
+        question,
+        subject(question),
+        defines=wants(question) == "definition",
+        named=frozenset(document.uri for document in library.named(entities(question).documents)),
+        most=most,
+    )
+    return select(wish, sections, library, Undecided(), lambda quotes: len(quotes) <= most)
 
 
-@settings(max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(words=WORDS, texts=st.lists(st.text(max_size=120), max_size=4), total=st.integers(40, 500))
 def test_whatever_is_asked_the_answer_is_verbatim_and_in_the_budget(words, texts, total, library, hit_of):
     question = " ".join(["fee", *words])
@@ -67,8 +83,10 @@ def test_what_is_asked_of_a_proposal_is_quoted_from_it(library, hit_of, name):
 def test_short_rows_are_quoted_with_their_head(library, hit_of):
     table = "| name | cost |\n|---|---|\n| MCOPY | 27 |\n| MLOAD | 3 |"
     library.hits = [hit_of(f"Costs of opcodes:\n\n{table}\n\nNothing else is said of it here.")]
-    found = quotes(library, "What is the cost of MCOPY and MLOAD?").quotes
-    assert table in [quote.text for quote in found]
+    question = "What is the cost of MCOPY and MLOAD?"
+    assert "| MCOPY | 27 |\n| MLOAD | 3 |" in [quote.text for quote in quotes(library, question).quotes]
+    shown = [sentence.text for sentence in ask(library, question, 600).sentences]
+    assert any("cost" in text.partition("MCOPY")[0] and "MLOAD" in text for text in shown), shown
 
 
 def test_support_grows_with_what_the_evidence_holds(library):
@@ -115,5 +133,5 @@ def test_an_answer_that_is_known_by_its_form_is_given_in_that_form_or_refused(
     "question", ["What is a block hash?", "Which hash function is used?", "What is the timestamp opcode?"]
 )
 def test_a_question_about_such_a_thing_does_not_ask_for_one(library, hit_of, question):
-    library.hits = [hit_of("A block hash names a block.")]
+    library.hits = [hit_of("A block hash names a block.\n\nThe timestamp opcode is 0x42.")]
     assert quotes(library, question).support.formed
