@@ -22,7 +22,7 @@ from agent.text.render import readable, rendered
 from index.catalogue import STANDING
 from index.errors import BudgetError
 from index.values import Document, Filters, Hit, Passage, SourceRef
-from index.words import query_terms, terms
+from index.words import STOPWORDS, query_terms, terms
 
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""
@@ -120,29 +120,35 @@ class Quoted:
         return _draft(plan, packing, found.quotes, notes)
 
     def _subject(self, question: Question) -> tuple[str, tuple[str, ...]]:
-        """The words that passages are found by: those of the question, as the library spells them.
+        """What passages are found by: the question, its words as the library spells them.
 
         Of a question in another language only the words that the library knows, and of a follow-up also those
         of the question before it.
         """
-        words = query_terms(" ".join(said for said in (substance(question), question.before) if said))
+        text = " ".join(said for said in (substance(question), question.before) if said)
+        words = list(dict.fromkeys(re.findall(r"[^\W\d_]{4,}", text)))
         stems = [self._library.stems(word) for word in words]
         counts = self._library.frequencies([stem for some in stems for stem in some[:1]])
-        foreign = is_foreign(question.read_as)
-        out, respelled = [], {}
-        for word, some, count in zip(words, stems, counts, strict=True):
-            if count or not word.isalpha():
-                out.append(word)
-            elif len(word) >= _LONG_WORD and not foreign and (near := self._library.respelled(some[0])):
-                out.append(near)
-                respelled[word] = near
-            elif not foreign:
-                out.append(word)
+        unknown = {
+            word: some[0]
+            for word, some, count in zip(words, stems, counts, strict=True)
+            if not count and word.lower() not in STOPWORDS
+        }
+        if is_foreign(question.read_as):
+            known = [word for word in query_terms(text) if word not in map(str.lower, unknown)]
+            return " ".join(known) or text, ()
+        respelled = {
+            word: near
+            for word, stem in unknown.items()
+            if len(word) >= _LONG_WORD and word.islower() and (near := self._library.respelled(stem))
+        }
+        for word, near in respelled.items():
+            text = re.sub(rf"\b{word}\b", near, text)
         note = ", ".join(f"{near} for {word}" for word, near in respelled.items())
-        return " ".join(out), ((f"spelling read as {note}",) if note else ())
+        return text, ((f"spelling read as {note}",) if note else ())
 
     def _hits(self, question: Question, subject: str, named: Sequence[Document]) -> list[Hit]:
-        hits = self._library.search(f"{subject}", CANDIDATES, question.filters)
+        hits = self._library.search(subject, CANDIDATES, question.filters)
         if question.before:
             first = self._library.search(question.before, 1, question.filters)
             named = [*named, *(hit.document for hit in first)]
@@ -172,18 +178,19 @@ class Quoted:
 
     def _defining(self, subject: str, hits: Sequence[Hit]) -> list[Document]:
         """The document whose title is the thing that is to be defined; of several, what others build on."""
-        wanted = {word: set(self._library.stems(word)) for word in subject.split()}
+        words = query_terms(subject)
+        wanted = {word: set(self._library.stems(word)) for word in words}
         places = {hit.document.uri: at for at, hit in reversed(list(enumerate(hits)))}
         documents = {hit.document.uri: hit.document for hit in hits}
         every = self._library.documents()
-        documents |= {one.uri: one for one in every if _may_be(one.title, subject.split())}
+        documents |= {one.uri: one for one in every if _may_be(one.title, words)}
         shares = {uri: self._share(wanted, document.title) for uri, document in documents.items()}
 
         required = Counter(term for one in every for name in one.requires for term in terms(name)[:1])
 
         def rank(uri: str) -> tuple[float, int]:
             document = documents[uri]
-            cover = self._cover(subject.split(), document.title)
+            cover = self._cover(words, document.title)
             built_on = math.log1p(max((required[term] for term in terms(document.number or "")), default=0))
             known = 0.5 * cover + 0.15 * built_on + 0.2 * _settled(document)
             return shares[uri] + known, -places.get(uri, len(hits))
