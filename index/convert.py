@@ -37,6 +37,7 @@ def reader(weights: str, adapter: str) -> Any:
 
     The adapter holds, for each linear layer of the encoder, two factors whose product is added to its weights
     (Hu et al. 2021, LoRA), the biases and norms, and the head over the first token and the mean of the span.
+    Without one (an empty name) the head is random. Raises KeyError for a part that the adapter lacks.
     """
     import torch
     from safetensors.torch import load_file
@@ -62,12 +63,13 @@ def reader(weights: str, adapter: str) -> Any:
     if adapter:
         trained = {name: value.float() for name, value in load_file(adapter).items()}
         state = module.state_dict()
-        for name, value in trained.items():
-            layer, _, kind = name.rpartition(".")
-            if kind == "B":
-                state[f"bert.{layer}.weight"] += value @ trained[f"{layer}.A"]
-            elif kind != "A":
-                state[name if name.startswith("head") else f"bert.{name}"].copy_(value)
+        for name, value in state.items():
+            short = name.removeprefix("bert.")
+            layer = short.removesuffix(".weight")
+            if f"{layer}.B" in trained:
+                value.add_(trained[f"{layer}.B"] @ trained[f"{layer}.A"])
+            elif not short.startswith("embeddings"):
+                value.copy_(trained[short])
         module.load_state_dict(state)
     return module
 

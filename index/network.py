@@ -154,8 +154,11 @@ def _check_weights(file: Path) -> None:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read ({error.strerror}); install its package again") from error
 
 
 def _convert_in_child(weights: Path, folder: Path, adapter: Path | None) -> None:
@@ -168,7 +171,11 @@ def _convert_in_child(weights: Path, folder: Path, adapter: Path | None) -> None
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"{what} could not be prepared for OpenVINO: {reason}")
+        of = f" from {adapter}" if adapter else ""
+        raise ModelError(
+            f"{what} could not be prepared for OpenVINO{of} ({reason});"
+            " mend it with `pip install --force-reinstall chaincite`"
+        )
 
 
 def batches_by_length(lengths: Sequence[int], size: int = BATCH) -> Iterable[list[int]]:

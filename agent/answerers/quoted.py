@@ -27,7 +27,7 @@ from index.words import STOPWORDS, query_terms, terms
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""
 
-ENOUGH = 3000
+ENOUGH = 2000
 """Tokens, the question's share aside, after which more evidence makes the choice of quotations worse."""
 
 NEAREST = 3

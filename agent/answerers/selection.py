@@ -58,6 +58,9 @@ _PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 1.0, 2.5, 1.5, 0.4, 1.5, 0.
 document that the question names or defines, of the opening of its abstract, of its status, of the form of the
 answer, and of the sort of thing that is asked for."""
 
+_NEW = 3.0
+"""Weight of the share of the question that a further sentence adds to what is said already."""
+
 _BEHIND = 2.0
 """A further sentence is taken when it scores at most so much less than the best."""
 
@@ -168,7 +171,13 @@ class Extraction:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A sentence that may be quoted.
+
+    words, around: stems of the sentence, and of its heading and lead; named: whether the question names its
+    document; opens: whether it opens the abstract of what is to be defined.
+    """
+
     section: Section
     passage: Passage
     sentence: Sentence
@@ -179,11 +188,13 @@ class _Candidate:
 
     @property
     def quote(self) -> Quote:
+        """The sentence as it is quoted."""
         sentence = self.sentence
         return Quote(self.section, sentence.start, sentence.end, sentence.unit, sentence.lead)
 
     @property
     def text(self) -> str:
+        """The sentence, exactly."""
         return self.section.text[self.sentence.start : self.sentence.end]
 
     @property
@@ -243,15 +254,13 @@ def select(
     be quoted; whether the support is enough is the caller's to decide.
     """
     asked = QuestionTerms(wish.subject, corpus, corpus.size)
-    candidates = _candidates(sections, asked, corpus, wish)
-    best = max((section.score for section in sections), default=0.0) or 1.0
-    lexical = {id(c): _lexical(c, asked, best) for c in candidates}
-    candidates = sorted(candidates, key=lambda c: -lexical[id(c)] - 0.5 * c.opens)[:_EMBEDDED]
+    pairs = ranked(wish, sections, corpus, asked)[:_EMBEDDED]
+    candidates = [candidate for candidate, _ in pairs]
     if not candidates:
         return Extraction((), Support(0.0, 0.0, 0.0, 0.0))
     rows = corpus.embed([wish.question, *(c.in_context for c in candidates)])
     meaning = rows[1:] @ rows[0]
-    plain = np.array([lexical[id(c)] for c in candidates], np.float32) + _MEANING * meaning
+    plain = np.array([score for _, score in pairs], np.float32) + _MEANING * meaning
     order = np.argsort(-(plain + 0.5 * np.array([c.opens + c.named for c in candidates])), kind="stable")[
         :_READ
     ]
@@ -265,12 +274,21 @@ def select(
     return Extraction(tuple(c.quote for c in quoted), replace(support, read=float(read.max())))
 
 
+def ranked(
+    wish: Wish, sections: Sequence[Section], corpus: Corpus, asked: QuestionTerms
+) -> list[tuple[Candidate, float]]:
+    """The sentences of the sections that may be quoted, each with its score by words, the best first."""
+    best = max((section.score for section in sections), default=0.0) or 1.0
+    scored = [(c, _lexical(c, asked, best)) for c in _candidates(sections, asked, corpus, wish)]
+    return sorted(scored, key=lambda pair: -pair[1] - 0.5 * pair[0].opens)
+
+
 def _scaled(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Scores with mean 0 and deviation 1."""
     return np.asarray((scores - scores.mean()) / (scores.std() + 1e-6), np.float32)
 
 
-def _prior(candidate: _Candidate, wish: Wish, asked: QuestionTerms) -> float:
+def _prior(candidate: Candidate, wish: Wish, asked: QuestionTerms) -> float:
     """What speaks for a sentence before it is read: its document, its place there, and its status."""
     settled = STANDING.get((candidate.section.document.status or "").lower(), 0.0)
     named = candidate.section.document.uri in wish.named
@@ -285,7 +303,7 @@ def _prior(candidate: _Candidate, wish: Wish, asked: QuestionTerms) -> float:
 
 def _candidates(
     sections: Sequence[Section], asked: QuestionTerms, corpus: Corpus, wish: Wish
-) -> list[_Candidate]:
+) -> list[Candidate]:
     found = []
     for section in sections:
         named = asked.of(section, corpus)
@@ -303,7 +321,7 @@ def _candidates(
             around = frozenset(corpus.stems(f"{passage.context}\n{sentence.lead}"))
             opens = defined and at < 3 and bool(heading and OPENING.search(heading[-1]))
             words = frozenset(corpus.stems(body))
-            found.append(_Candidate(section, passage, sentence, words, around, named, opens))
+            found.append(Candidate(section, passage, sentence, words, around, named, opens))
     return found
 
 
@@ -345,7 +363,7 @@ def _joins(text: str, held: Sentence, after: Sentence) -> bool:
     return runs and together and apart is None
 
 
-def _lexical(candidate: _Candidate, asked: QuestionTerms, best: float) -> float:
+def _lexical(candidate: Candidate, asked: QuestionTerms, best: float) -> float:
     """What can be said of a sentence without embedding it. best: the score of the best section."""
     held = asked.share(candidate.words)
     beside = asked.share(candidate.words | candidate.around) - held
@@ -361,7 +379,7 @@ def _lexical(candidate: _Candidate, asked: QuestionTerms, best: float) -> float:
     )
 
 
-def _sort(candidate: _Candidate, asked: QuestionTerms) -> float:
+def _sort(candidate: Candidate, asked: QuestionTerms) -> float:
     """Whether the sentence holds the sort of thing asked for: a number that the question lacks, a name."""
     number = asked.wants_number and any(word[:1].isdigit() for word in candidate.words - asked.weights.keys())
     name = asked.wants_name and bool(_NAME.search(candidate.text))
@@ -369,7 +387,7 @@ def _sort(candidate: _Candidate, asked: QuestionTerms) -> float:
 
 
 def _choose(
-    candidates: Sequence[_Candidate],
+    candidates: Sequence[Candidate],
     scores: Sequence[float],
     vectors: npt.NDArray[np.float32],
     asked: QuestionTerms,
@@ -386,7 +404,8 @@ def _choose(
     floor = max(scores) - _BEHIND
     left = set(range(len(scores))) - set(chosen)
     while left and len(chosen) < max(wish.most, len(wish.named)):
-        gains = {i: scores[i] + bool(chosen) * asked.share(candidates[i].words - said) for i in left}
+        new = _NEW if chosen else 0.0
+        gains = {i: scores[i] + new * asked.share(candidates[i].words - said) for i in left}
         due = {i for i in left if candidates[i].section.document.uri in owed}
         best = min(due if chosen and due else left, key=lambda i: (-gains[i], i))
         left.discard(best)
@@ -401,7 +420,7 @@ def _choose(
     return chosen
 
 
-def _opening(candidates: Sequence[_Candidate], wish: Wish, asked: QuestionTerms) -> list[int]:
+def _opening(candidates: Sequence[Candidate], wish: Wish, asked: QuestionTerms) -> list[int]:
     """The sentence in which the document that is to be defined says first what it is."""
 
     def rank(i: int) -> tuple[float, int]:
@@ -414,7 +433,7 @@ def _opening(candidates: Sequence[_Candidate], wish: Wish, asked: QuestionTerms)
 def _support(
     asked: QuestionTerms,
     sections: Sequence[Section],
-    quoted: Sequence[_Candidate],
+    quoted: Sequence[Candidate],
     corpus: Corpus,
     closeness: float,
 ) -> Support:
