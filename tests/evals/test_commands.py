@@ -240,12 +240,18 @@ def test_what_is_expected_of_answers_is_measured_by_type(
 ) -> None:
     rows = [
         {
-            **{"id": "a-1", "type": "followup", "expect": "answer", "must_contain": ["12|24"]},
+            "id": "a-1",
+            "type": "followup",
+            "expect": "answer",
+            "must_contain": ["12|24"],
             "turns": ["What is the checksum of BIP-39?", "and how many words does it have?"],
             "relevant": {"bip-39-mnemonics.md": 2},
         },
         {
-            **{"id": "a-2", "type": "fact", "expect": "answer", "first_must_contain": ["12.5 percent"]},
+            "id": "a-2",
+            "type": "fact",
+            "expect": "answer",
+            "first_must_contain": ["12.5 percent"],
             "question": "How much does the base fee rise when a block is full?",
         },
         {"id": "a-3", "type": "advice", "question": "Should I buy ETH now?", "expect": "decline"},
