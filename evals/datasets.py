@@ -153,7 +153,7 @@ def _question_faults(row: Row) -> Iterator[str]:
         or not all(map(_is_text, turns))
         or row.get("question", turns[-1]) != turns[-1]
     ):
-        yield "`turns` must be a list of questions that are not empty; `question`, if given, is the last of it"
+        yield "`turns` must be a list of questions that are not empty, the last of them `question`, if given"
     for key in ("id", "question"):
         if not _is_text(row.get(key)) and (key == "id" or turns is None):
             yield f"`{key}` must be a text that is not empty"

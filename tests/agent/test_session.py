@@ -196,7 +196,7 @@ def test_the_model_searches_and_cites_what_it_found(endpoint, session_of):
     "bad",
     [
         call("format_disk", path="/"),
-        calls(Call("search", '{"query": "base')),
+        calls(Call("search", '{"query": base}')),
         calls(Call("search", '{"question": "x"}')),
         calls(Call("search", '{"query": "x", "limit": 5000}')),
         call("open", number=4711),
@@ -225,6 +225,7 @@ def test_a_bad_tool_call_is_told_to_the_model_which_goes_on(endpoint, session_of
     served = endpoint(script)
     answer = answered(session_of(served), FEE)
     assert answer.text == f"{TRUE}. [1]"
+    assert not answer.model_failed
     assert len(served.requests) == 2
 
 
