@@ -24,9 +24,10 @@ import typer
 from pydantic import BaseModel, Field, ValidationError
 from scipy.stats import zscore
 
+from agent.answerers.candidates import Candidate, Wish
 from agent.answerers.question_terms import QuestionTerms
 from agent.answerers.quoted import CANDIDATES
-from agent.answerers.selection import Candidate, Wish, ranked
+from agent.answerers.selection import ranked
 from agent.requests.pack import joined
 from index.convert import reader
 from index.errors import ChainciteError, SettingsError, SourceError

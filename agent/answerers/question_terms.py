@@ -29,9 +29,6 @@ _HEAD = (
 _TYPES = tuple(
     (re.compile(_HEAD % (noun, noun)), re.compile(form))
     for noun, form in (
-        ("address", r"0x[0-9a-fA-F]{40}\b|\b(?:bc1|tb1)[0-9a-z]{20,}"),
-        ("selector|interface ?id|interface identifier|magic value", r"0x[0-9a-fA-F]{8}\b"),
-        ("opcode|opcode number|byte", r"\b0x[0-9a-fA-F]{1,2}\b"),
         ("hash|txid|digest", r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])"),
         ("timestamp", r"(?<![\w.])\d{9,13}(?!\w)"),
         ("date|day|month|year", r"\b(1[89]|2\d)\d\d\b|(?<![\w.])\d{9,13}(?!\w)"),
@@ -53,6 +50,17 @@ _NAMED = re.compile(r"(?<!^)(?<![.?!:]\s)\b[A-Z][\w-]+|\b\w*\d\w*\b|\b\w+[A-Z]\w
 """Names and numbers in a question, save the word that a sentence begins with."""
 
 
+_PREFERRED = tuple(
+    (re.compile(_HEAD % (noun, noun)), re.compile(form))
+    for noun, form in (
+        ("address", r"0x[0-9a-fA-F]{40}\b|\b(?:bc1|tb1)[0-9a-z]{20,}"),
+        ("selector|interface ?id|interface identifier|magic value", r"0x[0-9a-fA-F]{8}\b"),
+        ("opcode|opcode number|byte", r"\b0x[0-9a-fA-F]{1,2}\b"),
+    )
+)
+"""The same for answers that may also be told in other words."""
+
+
 class QuestionTerms:
     """A question as terms, each weighted by its BM25 idf, on a scale where an unknown word weighs 1."""
 
@@ -68,6 +76,7 @@ class QuestionTerms:
         self.wants_number = bool(_NUMBER_WANTED.search(question))
         self.wants_name = bool(_NAME_WANTED.search(question))
         self.forms = [form for noun, form in _TYPES if noun.search(question)]
+        self.preferred = [form for noun, form in (*_TYPES, *_PREFERRED) if noun.search(question)]
 
     def of(self, section: Section, corpus: Corpus) -> bool:
         """Whether the question names the section: its proposal, its file, or a name that it declares."""
@@ -80,6 +89,10 @@ class QuestionTerms:
     def formed(self, text: str) -> bool:
         """Whether a text holds what the answer is known to look like; true where that is not known."""
         return all(form.search(text) for form in self.forms)
+
+    def looks(self, text: str) -> bool:
+        """Whether a text holds the form that the answer most likely has; false where none is known."""
+        return bool(self.preferred) and all(form.search(text) for form in self.preferred)
 
     def unnamed(self, words: frozenset[str]) -> float:
         """The share of the question's information that lies in names and numbers outside these words."""

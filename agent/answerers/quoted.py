@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from agent.answerers.selection import MOST_SENTENCES, OPENING, Extraction, Quote, Scorer, Wish, select
+from agent.answerers.candidates import MOST_SENTENCES, OPENING, Quote, Wish
+from agent.answerers.selection import Extraction, Scorer, select
 from agent.answers.cite import cite
 from agent.answers.question import Question
 from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Draft, Sentence, Usage
@@ -47,6 +48,12 @@ _LEAD = 160
 
 _ABOUT = 0.6
 """Share of a question's terms that a title must hold to be what is asked for."""
+
+_FURTHER_PART = re.compile(
+    r"(?:,|\band)\s(?:in )?(?:which|what|who|when|how|why|where|does|do|is|are|can|may|must)\b|\?(?=\s+\w)",
+    re.IGNORECASE,
+)
+"""What begins a further part of a question."""
 
 _LONG_WORD = 5
 """Letters of the shortest word whose spelling is looked into."""
@@ -105,7 +112,7 @@ class Quoted:
             defines=question.wants == "definition",
             compares=question.wants == "comparison",
             named=frozenset(document.uri for document in named),
-            most=_MORE if question.wants == "list" else MOST_SENTENCES,
+            most=_most(question),
         )
         found = select(
             wish,
@@ -213,6 +220,13 @@ class Quoted:
         initials = _initials(title)
         spelled = max((len(word) for word in words if len(word) > 2 and word in initials), default=0)
         return max(held, spelled) / max(len(parts), 1)
+
+
+def _most(question: Question) -> int:
+    """How many sentences an answer may have: more where a list, or several things, are asked for."""
+    if question.wants == "list":
+        return _MORE
+    return min(MOST_SENTENCES + len(_FURTHER_PART.findall(question.read_as)), _MORE)
 
 
 def _designations(question: Question) -> tuple[str, ...]:

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.answerers.selection import MOST_SENTENCES, Wish, select
+from agent.answerers.candidates import MOST_SENTENCES, Wish
+from agent.answerers.selection import select
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import pack
 from agent.session import ask
