@@ -243,7 +243,7 @@ def test_what_is_expected_of_answers_is_measured_by_type(
             "id": "a-1",
             "type": "followup",
             "expect": "answer",
-            "must_contain": ["12|24"],
+            "must_contain": ["entropy|words"],
             "turns": ["What is the checksum of BIP-39?", "and how many words does it have?"],
             "relevant": {"bip-39-mnemonics.md": 2},
         },
