@@ -62,7 +62,7 @@ class Anvil:
     def __exit__(self, *_: object) -> None:
         self._client.close()
         os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait(10)
+        self._process.wait(HANG)
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -212,7 +212,7 @@ class Proxy:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server.daemon_threads = False
         self.url = f"http://127.0.0.1:{self._server.server_port}/v2/a-key-that-nobody-may-see-0123456789"
 
     def send(self, asked: Any) -> Any:

@@ -131,8 +131,7 @@ def test_posts_that_vanish_between_two_requests_do_no_harm(forum: Discourse, lib
             return answer
 
     forum.threads[7].posts = [Said(f"{LONG} Point {at}.") for at in range(30)]
-    with Library.writer(library) as writer:
-        door = Vanishing(allow_private=True)
+    with Vanishing(allow_private=True) as door, Library.writer(library) as writer:
         assert counts(ForumJob(writer, door, sleep=lambda _: None).run(parse(f"{forum.root}/t/7")))[0] == 1
     assert len(references(library)) == 20
 
@@ -341,8 +340,7 @@ def test_a_busy_forum_is_waited_for_and_then_left_alone(forum: Discourse, librar
             forum.threads[3].status = 503
             return answer
 
-    with Library.writer(library) as writer:
-        door = Failing(allow_private=True, sleep=lambda _: None)
+    with Failing(allow_private=True, sleep=lambda _: None) as door, Library.writer(library) as writer:
         report = ForumJob(writer, door, sleep=lambda _: None).run(parse(forum.root))
     assert (report.added, len(report.skipped)) == (2, 1)
     assert "5 more topics wait for the next run" in str(report.skipped[0])

@@ -26,8 +26,8 @@ from ingest.readers import read
 from ingest.sources import find, load
 
 FOLDER = os.environ.get("KILL_FOLDER")
-BATCHES = int(os.environ.get("KILL_BATCHES", "24"))
-CHECKPOINT = 1024 if FOLDER else 256
+BATCHES = int(os.environ.get("KILL_BATCHES", "12"))
+CHECKPOINT = 1024 if FOLDER else 128
 KILLS = 20
 
 OBSERVED = """
