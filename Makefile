@@ -6,7 +6,7 @@ CHAINCITE := .venv/bin/chaincite --library .demo
 NPM_PARTS := @foundry-rs/anvil@1.7.1 solc@0.8.37 @openzeppelin/contracts@5.7.0 @uniswap/v2-core@1.0.1 \
 	@uniswap/v3-core@1.0.1 @aave/core-v3@1.19.3 @copilotkit/aimock@1.43.0 telegram-test-api@4.2.1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench reader clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
@@ -31,6 +31,11 @@ check: .venv/installed-test
 
 bench: .venv/installed-bench
 	.venv/bin/python -m evals.bench
+
+# Trains the reader of sentences again: minutes on a GPU, many hours without. evals/data/reader.md says on what.
+LIBRARY ?= library
+reader: .venv/installed
+	.venv/bin/python -m evals.reader --library $(LIBRARY)
 
 clean:
 	rm -rf .venv .npm-tools .demo .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,6 +11,7 @@ start is reduced to a low rank by singular values. `evals/data/reader.md` descri
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,6 +56,8 @@ RANK = 32
 
 HELD = 10
 """One document of so many is held back, with its questions."""
+
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_OFFLINE": "1"}
 
 _PLAIN = 0.5
 """Weight of the words' score beside the reader's, both in standard deviations."""
@@ -378,6 +381,7 @@ def _train(some: Sequence[Example], runs: Sequence[Run], epochs: int | None, out
 
 def main() -> int:
     """Runs the training; exit status 0 done, 2 input at fault."""
+    os.environ.update(QUIET)
     try:
         typer.run(run)
     except ChainciteError as error:
