@@ -59,9 +59,6 @@ HELD = 10
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_OFFLINE": "1"}
 
-_PLAIN = 0.5
-"""Weight of the words' score beside the reader's, both in standard deviations."""
-
 
 class Run(NamedTuple):
     """A fine-tuning: its seed, highest learning rate, and passes over the questions."""
@@ -316,7 +313,7 @@ def scores(held: Sequence[Example], trained: Reader) -> list[Score]:
     places: dict[str, list[int]] = {"words": [], "reader": [], "both": []}
     for example in held:
         read = trained.scores(example.question, example.texts)
-        both = np.nan_to_num(zscore(read)) + _PLAIN * np.nan_to_num(zscore(example.words))
+        both = np.nan_to_num(zscore(read)) + np.nan_to_num(zscore(example.words))
         for order, values in zip(places, (example.words, read, both), strict=True):
             best = np.argsort(-values, kind="stable")
             places[order].append(int(example.right[best].argmax()))
