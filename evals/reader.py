@@ -58,6 +58,7 @@ HELD = 10
 """One document of so many is held back, with its questions."""
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_OFFLINE": "1"}
+"""Variables that keep the loading of the base model silent and off the network."""
 
 
 class Run(NamedTuple):
