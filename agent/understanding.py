@@ -245,7 +245,8 @@ def understand(
         return question
     if not needs_context(text):
         return question
-    before = turns[-1].resolved
+    whole = (turn.resolved for turn in reversed(turns) if not needs_context(turn.resolved))
+    before = next(whole, turns[-1].resolved)
     context = entities(" ".join(names(before)))
     if not context.documents:
         context = replace(context, documents=tuple(cited[:1]))
