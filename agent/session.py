@@ -317,11 +317,16 @@ def _assembled(question: Question, draft: Draft, generation: int) -> Answer:
         answered_by=draft.answered_by,
         read_as=_other(question),
         prompts=draft.prompts,
-        notes=draft.notes + _as_of(question.filters),
+        notes=_after(question) + draft.notes + _as_of(question.filters),
         disagreements=draft.disagreements,
         route=question.route,
         route_reason=question.why,
     )
+
+
+def _after(question: Question) -> tuple[str, ...]:
+    """The question that a follow-up was read with."""
+    return (f"read after: {question.before}",) if question.before else ()
 
 
 def _other(question: Question) -> str | None:

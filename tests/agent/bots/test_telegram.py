@@ -287,7 +287,7 @@ def test_what_a_group_said_chose_and_spent_follows_it(
     assert "kind=proposal" in filters
     assert "2026-01-01" in date
     assert "questions 1 of 2" in usage
-    assert "read as: How does the base fee change" in answer
+    assert "read after: How does the base fee change" in answer
     surface = polling.bot.surface
     assert [len(surface._make("", f"telegram:{chat}:").turns) for chat in (-5, -1005)] == [0, 2]
     polling.hears(lambda: api.say("/forget", chat=-1005), lambda: api.say("/sources", chat=-1005))
