@@ -55,7 +55,7 @@ _ASIDE = re.compile(
 
 
 OPENING = re.compile(
-    r"\b(?:abstract|simple summary|summary|introduction|overview|motivation|purpose|definition)\b",
+    r"\b(?:abstract|simple summary|summary|introduction|overview|motivation|purpose|definition|specification)\b",
     re.IGNORECASE,
 )
 

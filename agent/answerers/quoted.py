@@ -122,7 +122,8 @@ class Quoted:
             lambda quotes: plan.count(_text(quotes)) <= plan.reserve,
         )
         _check_room(packing, plan, found)
-        if not found.support.enough:
+        defined = question.wants == "definition" and bool(named) and bool(found.quotes)
+        if not found.support.enough and not defined:
             return _refused(plan, packing, hits, NOT_IN_LIBRARY)
         return _draft(plan, packing, found.quotes, notes)
 

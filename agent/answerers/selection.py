@@ -27,6 +27,9 @@ _EMBEDDED = 64
 """Sentences that are embedded for a question; the rest were too far off by their words."""
 
 
+_FIRST = 10.0
+"""Weight of the opening of what is to be defined, so that it is read whatever its words."""
+
 _READ = 24
 """Sentences that the reader reads."""
 
@@ -138,9 +141,8 @@ def select(
     rows = corpus.embed([wish.question, *(c.in_context for c in candidates)])
     meaning = rows[1:] @ rows[0]
     plain = np.array([score for _, score in pairs], np.float32) + _MEANING * meaning
-    order = np.argsort(-(plain + 0.5 * np.array([c.opens + c.named for c in candidates])), kind="stable")[
-        :_READ
-    ]
+    first = plain + np.array([_FIRST * c.opens + 0.5 * c.named for c in candidates], np.float32)
+    order = np.argsort(-first, kind="stable")[:_READ]
     candidates, plain, rows = [candidates[i] for i in order], plain[order], rows[1:][order]
     read = reader.scores(wish.question, [c.as_read for c in candidates])
     scores = _scaled(read) + _PLAIN * _scaled(plain) + [_prior(c, wish, asked) for c in candidates]
@@ -156,8 +158,11 @@ def ranked(
 ) -> list[tuple[Candidate, float]]:
     """The sentences of the sections that may be quoted, each with its score by words, the best first."""
     best = max((section.score for section in sections), default=0.0) or 1.0
-    scored = [(c, _lexical(c, asked, best)) for c in candidates(sections, asked, corpus, wish)]
-    return sorted(scored, key=lambda pair: -pair[1] - 0.5 * pair[0].opens)
+    found = candidates(sections, asked, corpus, wish)
+    if wish.defines and any(c.section.document.uri in wish.named for c in found):
+        found = [c for c in found if c.section.document.uri in wish.named]
+    scored = [(c, _lexical(c, asked, best)) for c in found]
+    return sorted(scored, key=lambda pair: -pair[1] - _FIRST * pair[0].opens)
 
 
 def _scaled(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -209,7 +214,7 @@ def _choose(
 
     Where several documents are named, each has its best sentence before any has its second.
     """
-    chosen = _opening(candidates, wish, asked)
+    chosen = [i for i in _opening(candidates, wish, asked) if fits([candidates[i].quote])]
     said: frozenset[str] = frozenset().union(*(candidates[i].words for i in chosen))
     owed = {c.section.document.uri for c in candidates} & wish.named if len(wish.named) > 1 else set()
     floor = max(scores) - _BEHIND
