@@ -55,7 +55,8 @@ _ASIDE = re.compile(
 
 
 OPENING = re.compile(
-    r"\b(?:abstract|simple summary|summary|introduction|overview|motivation|purpose|definition|specification)\b",
+    r"\b(?:abstract|simple summary|summary|introduction|overview|motivation|purpose|definition"
+    r"|specification)\b",
     re.IGNORECASE,
 )
 

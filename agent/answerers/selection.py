@@ -46,6 +46,9 @@ _PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 1.0, 2.5, 1.5, 0.4, 1.5, 0.
 document that the question names or defines, of the opening of its abstract, of its status, of the form of the
 answer, and of the sort of thing that is asked for."""
 
+_NAMES_IT = 0.3
+"""Share of the question that an opening must hold to name the thing that is to be defined."""
+
 _NEW = 3.0
 """Weight of the share of the question that a further sentence adds to what is said already."""
 
@@ -240,7 +243,8 @@ def _opening(candidates: Sequence[Candidate], wish: Wish, asked: QuestionTerms) 
     """The sentence in which the document that is to be defined says first what it is."""
 
     def rank(i: int) -> tuple[float, int]:
-        return -asked.share(candidates[i].words), candidates[i].sentence.start
+        share = asked.share(candidates[i].words)
+        return -share if share >= _NAMES_IT else 0.0, candidates[i].sentence.start
 
     opens = [i for i, c in enumerate(candidates) if c.opens and c.section.document.uri in wish.named]
     return [min(opens, key=rank)] if wish.defines and opens else []
