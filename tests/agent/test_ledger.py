@@ -125,7 +125,7 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from agent.ledger import Ledger
+from agent.records.ledger import Ledger
 from tests.agent.test_ledger import CALL
 ledger, user, count = Ledger(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 for number in range(count):

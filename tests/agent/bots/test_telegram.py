@@ -452,7 +452,7 @@ def test_a_url_that_telegram_would_not_call_is_told(url: str) -> None:
 
 _PATIENT = """
 import sys
-from agent.bots.telegram import Telegram
+from agent.surfaces.bots.telegram import Telegram
 import chaincite
 Telegram.alone = float("inf")
 sys.exit(chaincite.main())
