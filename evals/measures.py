@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.requests.budget import count_tokens
-from evals.datasets import Question, plain
+from evals.datasets import Question
 from evals.expectations import EXPECTATIONS, WRONGLY_ANSWERED, WRONGLY_REFUSED, expectation, holds
 from evals.results import Answered, Ranked, Result
+from evals.rows import plain
 
 if TYPE_CHECKING:
     from ir_measures.measures import Measure

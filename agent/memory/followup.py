@@ -73,7 +73,8 @@ def needs_context(question: str) -> bool:
     if pointed and not names(before):
         few = len(_substance(before))
         asked = _SUBJECT.search(question) or _OWNER.search(question)
-        if not few or (asked and few < _FEW) or len(_substance(question)) < 3:
+        ends = not question[pointed.end() :].strip(" ?!.")
+        if not few or (asked and few < _FEW) or (ends and len(_substance(question)) < 3):
             return True
     return not names(question) and not _substance(question)
 

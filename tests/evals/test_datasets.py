@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.datasets import corpus, load, plain, row_faults
+from evals.datasets import corpus, load
+from evals.rows import plain, row_faults
 from evals.runner import options
 from index.errors import SettingsError, SourceError
 from index.search import Options

@@ -31,10 +31,8 @@ Done = TypeVar("Done")
 
 UPDATES = ("message", "callback_query")
 """What is asked of Telegram; the rest (edits, channel posts, ...) is not for this bot."""
-
 _POLL = 30
 """Seconds that a fetch waits for updates."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -224,8 +222,7 @@ class Telegram:
         incoming = self.incoming(update)
         new = incoming is not None and await desk.take(incoming)
         if update.callback_query is not None:
-            press = asyncio.create_task(self._pressed(update.callback_query.id))
-            self._presses.add(press)
+            self._presses.add(press := asyncio.create_task(self._pressed(update.callback_query.id)))
             press.add_done_callback(self._presses.discard)
         return new
 
@@ -374,9 +371,8 @@ def _bad_token() -> SettingsError:
 def _answering(incoming: Incoming) -> ReplyParameters | None:
     from telegram import ReplyParameters
 
-    if not incoming.message or incoming.private:
-        return None
-    return ReplyParameters(int(incoming.message), allow_sending_without_reply=True)
+    heard = incoming.message and not incoming.private
+    return ReplyParameters(int(incoming.message), allow_sending_without_reply=True) if heard else None
 
 
 def _no_preview() -> Any:
