@@ -158,7 +158,8 @@ IDLE = (
     "|regardless of status|both failed and successful|both ends included|inclusive|each way|in and out|"
     "over all|over the"
     "|i need to know|i want to know|tell me|can you tell me|could you tell me|do you know|let me know|behind"
-    "|as a whole|by itself|in question|of course|thanks|thank you|if so|meaning|namely|i e|that is|"
+    "|as a whole|by itself|in question|of course|thanks|thank you|if so|out of how many|meaning|namely|i e"
+    "|that is|"
     "so to speak"
 )
 """Phrases that cannot either."""

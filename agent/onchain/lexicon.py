@@ -290,7 +290,7 @@ _ENTRIES: Mapping[str, Mapping[str, str]] = {
     "raw": {"": "raw|raw unit|in raw units|base unit|smallest unit|raw units"},
     "unit": {"ether": "in eth|in ether", "gwei": "gwei|in gwei", "wei": "in wei", "percent": "in percent|%"},
     "pronoun": {
-        "": "it|its|they|them|their|of them|of these|of those|these|those|he|that transaction|"
+        "": "most of them|it|its|they|them|their|of them|of these|of those|these|those|he|that transaction|"
         "this transaction|that block|this block|the same|same"
     },
 }

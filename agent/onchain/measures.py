@@ -339,6 +339,8 @@ class _Measure(Figures):
         acted = column_for(self.subject, ACTS.get(verb or "", ""))
         if acted and acted.name in (self.fields.get("group"), self.fields.get("column")):
             return True
+        if verb == "emit" and self.fields.get("order_by") in ("logs", "transfers"):
+            return True
         if self._detail(one) or (verb == "receive" and self.fields.get("group") == "spender"):
             return True
         if (

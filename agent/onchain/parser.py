@@ -12,7 +12,7 @@ from agent.onchain.lexer import Blocks, Known, Token, tokens
 from agent.onchain.measures import TOLD, Measured, measure
 from agent.onchain.names import Item, KindOf, is_a
 from agent.onchain.phrases import Phrases
-from agent.onchain.query import EVERYTHING, ChainQuery, Compare, Condition, Not, Related, both
+from agent.onchain.query import EVERYTHING, Compare, Condition, Not, Related, both
 from agent.onchain.terms import Declined, Term
 
 _DETAILS = frozenset(
@@ -86,7 +86,7 @@ def _clause(found: list[Token], known: Known, kind_of: KindOf, context: _Context
     found = _labelled(found)
     if unknown := [one for one in found if not one.kinds]:
         raise Declined(_not_understood(unknown))
-    if context.found and _is_detail(found, context.found[-1].query):
+    if context.found and _is_detail(found, context.found[-1]):
         return
     scopes = [one for one in found if "scope" in one.kinds]
     missing = [n for one in scopes for span in one.blocks for n in span if not known.first <= n <= known.last]
@@ -136,10 +136,16 @@ def _not_understood(some: list[Token]) -> str:
     return f"these words were not understood: {', '.join(words)}"
 
 
-def _is_detail(found: list[Token], before: ChainQuery) -> bool:
+def _is_detail(found: list[Token], shown: Measured) -> bool:
     """Whether a further clause only asks for details of rows that are shown whole: `and to whom?`."""
+    before = shown.query
     rows = before.measure == "rows" or before.group is not None
-    idle = (*_DETAILS, "misspelt", *(("adjective", "subject") if rows else ()))
+    idle = (
+        *_DETAILS,
+        "misspelt",
+        *(("adjective", "subject") if rows else ()),
+        *(("swap",) if shown.swap else ()),
+    )
     told = all(one.kinds["column"] in TOLD[before.subject] for one in found if set(one.kinds) & {"column"})
     return (
         told
