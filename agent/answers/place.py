@@ -17,7 +17,7 @@ _RENDERED = {".md", ".markdown", ".mediawiki", ".rst", ".adoc", ".org", ".textil
 def place(source: SourceRef) -> str:
     """The name, heading, status, date of publication, and page or lines of a source.
 
-    Such as `EIP-1559 § Specification, Final, 2019-04-13, lines 120–141`.
+    The heading of a post has its date. Such as `EIP-1559 § Specification, Final, 2019-04-13, lines 120–141`.
     """
     path = source.heading if source.kind is Kind.FORUM else source.heading[-1:]
     heading = f" § {' › '.join(path)}" if path and path[-1] != source.title else ""
@@ -25,7 +25,8 @@ def place(source: SourceRef) -> str:
     if source.line_start is not None and not source.page:
         one = source.line_start == source.line_end
         where = f", line {source.line_start}" if one else f", lines {source.line_start}–{source.line_end}"
-    standing = "".join(f", {one}" for one in (source.status, source.published_at) if one)
+    date = source.published_at if source.kind is not Kind.FORUM else None
+    standing = "".join(f", {one}" for one in (source.status, date) if one)
     return one_line(f"{source.designation or source.title}{heading}{standing}{where}")
 
 

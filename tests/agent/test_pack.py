@@ -42,7 +42,7 @@ def test_touching_passages_become_one_text_under_one_header(hits_of):
     packing = pack([third, first, second], Budget.plan("line?", 500))
     (section,) = packing.sections
     assert section.text == text
-    assert section.header == "[EIP-1, lines 1–3]"
+    assert section.header == "[EIP-1, 2024-03-13, lines 1–3]"
 
 
 def test_passages_that_do_not_touch_stay_apart_in_order_of_rank(hits_of):
