@@ -68,7 +68,7 @@ def holds(one: Condition, row: dict[str, int | None]) -> bool:
     return signs.get(one.operator, found >= wanted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trees, rows)
 def test_a_condition_keeps_the_rows_that_plain_python_keeps(tree, table):
     with duckdb.connect() as connection:
@@ -82,7 +82,7 @@ def test_a_condition_keeps_the_rows_that_plain_python_keeps(tree, table):
     assert found == sum(holds(tree, row) for row in table)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(conditions, st.sampled_from((((100, 100),), ((101, 105),), ((100, 100), (103, 103)))))
 def test_a_query_in_words_is_read_as_the_same_query(where, blocks):
     query = ChainQuery(subject="transactions", where=where, blocks=blocks)
@@ -95,7 +95,7 @@ def test_a_query_in_words_is_read_as_the_same_query(where, blocks):
     ), said
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trees)
 def test_a_query_is_the_same_after_json(tree):
     query = ChainQuery(subject="transactions", where=tree, measure="sum", column="fee")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.answerers.candidates import MOST_SENTENCES, Wish
@@ -39,7 +39,7 @@ def quotes(library, question, most=MOST_SENTENCES):
     return select(wish, sections, library, Undecided(), lambda quotes: len(quotes) <= most)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(words=WORDS, texts=st.lists(st.text(max_size=120), max_size=4), total=st.integers(40, 500))
 def test_whatever_is_asked_the_answer_is_verbatim_and_in_the_budget(words, texts, total, library, hit_of):
     question = " ".join(["fee", *words])

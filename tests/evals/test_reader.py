@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from evals.reader import QUESTIONS, examples, read_questions
 from index.library import Library
 from index.reader import ADAPTER, InContext, Reader
-from tests.conftest import ROOT
+from tests.conftest import HANG, ROOT
 
 ANSWERS = [
     ("How does the base fee move?", "eip-1559-fee-market.md", "When a block is full, twice its target"),
@@ -55,7 +55,7 @@ def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "evals.reader", *map(str, arguments)],
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=HANG,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
@@ -86,7 +86,7 @@ def test_two_steps_make_a_reader(sample_library: Path, questions: Path, tmp_path
     assert scores[0] != scores[1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data(), lists=st.integers(1, 4))
 def test_the_loss_is_what_plain_numpy_computes(data: st.DataObject, lists: int) -> None:
     import torch

@@ -178,7 +178,7 @@ def test_damaged_rows_of_a_chain_are_not_rewritten(library: Path) -> None:
     assert len(list(doctor.faults(library))) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_flipped_bit_of_the_rows_is_told_or_changes_nothing(sound: Path, data: st.DataObject) -> None:
     wanted = Library(sound).passages("doc:fee")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
@@ -19,6 +19,7 @@ from index.convert import reader
 from index.errors import ModelError
 from index.network import packaged_weights
 from index.reader import ADAPTER, Encoder, InContext, Reader
+from tests.conftest import HANG
 
 QUESTION = "By how much does the base fee rise after a full block?"
 TEXTS = [
@@ -128,7 +129,6 @@ def test_an_answer_scores_above_its_neighbour(
 TEXT = st.text(max_size=60) | st.text("ab ₿费", min_size=300, max_size=900)
 
 
-@settings(deadline=None)
 @given(question=TEXT, text=st.builds(InContext, TEXT, TEXT, TEXT, TEXT))
 def test_the_span_is_the_sentence_between_its_marks(
     encoder: Encoder, tokenizer: Tokenizer, question: str, text: InContext
@@ -184,7 +184,7 @@ def test_a_cache_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> No
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "file")},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=HANG,
     )
     assert done.returncode != 0
     assert "ModelError" in done.stderr.splitlines()[-1]

@@ -20,6 +20,7 @@ import pytest
 
 from chaincite import main
 from index.library import Library
+from tests.conftest import HANG
 from tests.ingest.gitserver import IDENTITY, Repo
 
 WORDS = "# Pool\n\nA pool takes a fee of three basis points.\n"
@@ -90,7 +91,7 @@ class Scene:
                 stdout=terminal,
                 stderr=terminal,
                 env={**os.environ, **IDENTITY, "GIT_TERMINAL_PROMPT": "0"},
-                timeout=60,
+                timeout=HANG,
             )
         os.close(folder)
         os.close(terminal)
