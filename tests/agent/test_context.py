@@ -219,7 +219,10 @@ def test_a_request_reads_as_instructions_conversation_evidence_and_tool_results(
     past = [HumanMessage("What is EIP-20?"), AIMessage("A standard. [1]")]
     request = request_for(evidence, history=past, scratch=[call, result])
     assert [m.type for m in request.messages] == ["system", "human", "ai", "human", "ai", "tool"]
-    assert f"--- {BOUNDARY} [1] EIP-1559, 2024-03-13, line 1\nThe base fee is burned.\n" in request.messages[3].text
+    assert (
+        f"--- {BOUNDARY} [1] EIP-1559, 2024-03-13, line 1\nThe base fee is burned.\n"
+        in request.messages[3].text
+    )
     assert request.messages[3].text.endswith("What is burned?")
     assert request.shown == {1}
 
