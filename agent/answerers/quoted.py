@@ -122,8 +122,7 @@ class Quoted:
             lambda quotes: plan.count(_text(quotes)) <= plan.reserve,
         )
         _check_room(packing, plan, found)
-        defined = question.wants == "definition" and bool(named) and bool(found.quotes)
-        if not found.support.enough and not defined:
+        if not found.support.enough and not (found.quotes and _is_told(question, named)):
             return _refused(plan, packing, hits, NOT_IN_LIBRARY)
         return _draft(plan, packing, found.quotes, notes)
 
@@ -221,6 +220,11 @@ class Quoted:
         initials = _initials(title)
         spelled = max((len(word) for word in words if len(word) > 2 and word in initials), default=0)
         return max(held, spelled) / max(len(parts), 1)
+
+
+def _is_told(question: Question, named: Sequence[Document]) -> bool:
+    """Whether the documents that a question names tell what it wants by being what they are."""
+    return len(named) >= {"definition": 1, "comparison": 2}.get(question.wants, len(named) + 1)
 
 
 def _most(question: Question) -> int:
