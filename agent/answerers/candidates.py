@@ -14,8 +14,8 @@ from agent.text.sentences import Sentence, Unit, split
 from index.reader import InContext
 from index.values import Document, Kind, Passage
 
-MOST_SENTENCES = 3
-"""Sentences of an answer, unless it is asked for more."""
+MOST_SENTENCES, MORE_SENTENCES = 3, 6
+"""Sentences of an answer, and of one that is asked for a list or for several things."""
 
 
 _LONG, _RUN = 700, 400

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from agent.answerers.candidates import MOST_SENTENCES, OPENING, Quote, Wish
+from agent.answerers.candidates import MORE_SENTENCES, MOST_SENTENCES, OPENING, Quote, Wish
 from agent.answerers.selection import Extraction, Scorer, select
 from agent.answers.cite import cite
 from agent.answers.question import Question
@@ -39,9 +39,6 @@ _OF_ONE = 8
 
 _OPENING_PASSAGES = 3
 """Passages of an abstract or introduction that are read for a definition."""
-
-_MORE = 6
-"""Sentences of an answer that is asked to list something."""
 
 _LEAD = 160
 """Characters of the longest lead that is shown with its item."""
@@ -230,8 +227,8 @@ def _is_told(question: Question, named: Sequence[Document]) -> bool:
 def _most(question: Question) -> int:
     """How many sentences an answer may have: more where a list, or several things, are asked for."""
     if question.wants == "list":
-        return _MORE
-    return min(MOST_SENTENCES + len(_FURTHER_PART.findall(question.read_as)), _MORE)
+        return MORE_SENTENCES
+    return min(MOST_SENTENCES + len(_FURTHER_PART.findall(question.read_as)), MORE_SENTENCES)
 
 
 def _designations(question: Question) -> tuple[str, ...]:
