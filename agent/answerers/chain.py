@@ -90,7 +90,10 @@ def drafted(library: object, question: Question) -> Draft | None:
     Raises what the library raises.
     """
     found = _drafted(library, question)
-    return found and found[0]
+    if found is None:
+        return None
+    draft, rest = found
+    return replace(draft, notes=(*draft.notes, *(f'not answered, ask it alone: "{one}"' for one in rest)))
 
 
 def _drafted(library: object, question: Question) -> tuple[Draft, tuple[str, ...]] | None:
