@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from agent.answers.packing import PackingReport
 from agent.answers.question import Question
-from agent.answers.values import NOT_IN_LIBRARY, Answer, Citation, Draft, Sentence, Usage, identify
+from agent.answers.values import NOT_IN_LIBRARY, Citation, Draft, Sentence, Usage
 from agent.onchain import known as tables
 from agent.onchain import sandbox
 from agent.onchain.clauses import GENERAL
@@ -23,7 +21,7 @@ from agent.onchain.report import cut, told
 from agent.onchain.sandbox import Limits, Result
 from agent.onchain.terms import Declined
 from agent.requests.budget import count_tokens
-from index.errors import BudgetError, LibraryError
+from index.errors import LibraryError
 from index.values import Filters, Hit, Kind, SourceRef
 
 if TYPE_CHECKING:
@@ -53,24 +51,6 @@ _ROWS = re.compile(r"^\s*(?:list|show|any|were|was|did)\b", re.IGNORECASE)
 
 _PAST = re.compile(r"\b(?:was|were|did|been|had)\b", re.IGNORECASE)
 
-_ANAPHORA = re.compile(r"\b(?:it|its|that|this|them|their|they|those|these|same)\b", re.IGNORECASE)
-
-
-@runtime_checkable
-class _Numbered(Protocol):
-    """A library with the number of its generation."""
-
-    @property
-    def generation(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """An answer from the tables. rest: the clauses of its question that ask for no rows."""
-
-    answer: Answer
-    rest: tuple[str, ...] = ()
-
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -86,17 +66,9 @@ class _Refused:
 def drafted(library: object, question: Question) -> Draft | None:
     """The answer computed from the tables; None where the question is not about them.
 
-    Refused where it is about them, but is not understood as a whole, or asks for what they do not hold.
-    Raises what the library raises.
+    Its `rest` are the clauses that ask for no rows. Refused where it is about them, but is not understood as
+    a whole, or asks for what they do not hold. Raises what the library raises.
     """
-    found = _drafted(library, question)
-    if found is None:
-        return None
-    draft, rest = found
-    return replace(draft, notes=(*draft.notes, *(f'not answered, ask it alone: "{one}"' for one in rest)))
-
-
-def _drafted(library: object, question: Question) -> tuple[Draft, tuple[str, ...]] | None:
     filters = question.filters
     if not CUE.search(question.read_as) or (filters.kinds and Kind.EVENT not in filters.kinds):
         return None
@@ -133,7 +105,7 @@ def _drafted(library: object, question: Question) -> tuple[Draft, tuple[str, ...
         sentences, citations, text = _cited(library, kept)
         rest = found.reading.rest
         notes = tuple(f'"{word}" was read as "{read_as}"' for word, read_as in found.reading.corrected)
-    draft = Draft(
+    return Draft(
         text=text,
         sentences=sentences,
         citations=citations,
@@ -144,99 +116,7 @@ def _drafted(library: object, question: Question) -> tuple[Draft, tuple[str, ...
         usage=Usage(
             count_tokens(question.read_as), count_tokens(text), round(time.perf_counter() - started, 3)
         ),
-    )
-    return draft, rest
-
-
-def answered(
-    library: object,
-    question: str,
-    budget: int,
-    filters: Filters = Filters(),
-    asked_at: datetime | None = None,
-) -> Computed | None:
-    """The same as an answer, with the clauses that other sources are to answer. budget: tokens."""
-    asked = Question(question, question, filters, budget, asked_at or datetime.now(UTC))
-    found = _drafted(library, asked)
-    if found is None or not isinstance(library, _Numbered):
-        return None
-    draft, rest = found
-    answer = Answer(
-        id=identify(asked.asked_at, question, draft.text, draft.citations),
-        question=question,
-        asked_at=asked.asked_at,
-        text=draft.text,
-        sentences=draft.sentences,
-        refused=draft.refused,
-        removed=(),
-        citations=draft.citations,
-        nearest=(),
-        filters=filters,
-        generation=library.generation,
-        packing=draft.packing,
-        usage=draft.usage,
-        answered_by=draft.answered_by,
-        notes=draft.notes,
-    )
-    return Computed(answer, rest)
-
-
-def completed(computed: Computed, quote: Callable[[str, int], Answer]) -> Answer:
-    """The answer from the tables, then what other sources say where the question asks for that too.
-
-    quote: answers in quotations, one of so many. A clause that stands for itself is asked alone; if one goes
-    back to the rows, the question is, with the names that they gave. What is not answered is noted.
-    """
-    rows = computed.answer
-    if rows.refused:
-        return rows
-    asked = [clause for clause in computed.rest if not _ANAPHORA.search(clause)]
-    notes: list[str] = []
-    if len(asked) < len(computed.rest):
-        names = re.findall(r"\b(?!0x)[A-Z][\w-]+", " ".join(one.text for one in rows.sentences))
-        asked.append(" ".join([rows.question, *dict.fromkeys(names)]))
-    whole = rows
-    for clause in asked:
-        try:
-            quoted = quote(clause, len(asked))
-        except BudgetError:
-            notes.append(f'not answered, for the budget is too small: "{clause}"')
-            continue
-        if not quoted.refused:
-            whole = _joined(whole, quoted)
-        elif clause in computed.rest:
-            notes.append(f'not in the library: "{clause}"')
-    return replace(whole, notes=(*whole.notes, *notes))
-
-
-def _joined(rows: Answer, quoted: Answer) -> Answer:
-    """One answer after another."""
-    packings = rows.packing, quoted.packing
-    after = len(rows.citations)
-    citations = rows.citations + tuple(replace(one, number=one.number + after) for one in quoted.citations)
-    sentences = rows.sentences + tuple(
-        replace(one, citations=tuple(number + after for number in one.citations)) for one in quoted.sentences
-    )
-    text = "\n".join(one.text + "".join(f" [{mark}]" for mark in one.citations) for one in sentences)
-    usage = replace(
-        rows.usage,
-        tokens_in=rows.usage.tokens_in + quoted.usage.tokens_in,
-        tokens_out=rows.usage.tokens_out + quoted.usage.tokens_out,
-        seconds=rows.usage.seconds + quoted.usage.seconds,
-    )
-    return replace(
-        rows,
-        id=identify(rows.asked_at, rows.question, text, citations),
-        text=text,
-        sentences=sentences,
-        citations=citations,
-        packing=replace(
-            rows.packing,
-            evidence=sum(one.evidence for one in packings),
-            reserve=sum(one.reserve for one in packings),
-            items=tuple(item for one in packings for item in one.items),
-        ),
-        usage=usage,
+        rest=rest,
     )
 
 

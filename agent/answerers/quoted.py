@@ -13,7 +13,7 @@ from agent.answerers.candidates import MORE_SENTENCES, MOST_SENTENCES, OPENING, 
 from agent.answerers.selection import Extraction, Scorer, select
 from agent.answers.cite import cite
 from agent.answers.question import Question
-from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Draft, Sentence, Usage
+from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Citation, Draft, Sentence, Usage
 from agent.memory.followup import has_substance
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import Packing, pack
@@ -116,7 +116,7 @@ class Quoted:
             packing.sections,
             self._library,
             self._reader,
-            lambda quotes: plan.count(_text(quotes)) <= plan.reserve,
+            lambda quotes: plan.count(lines(*_cited(quotes))) <= plan.reserve,
         )
         _check_room(packing, plan, found)
         if not found.support.enough and not (found.quotes and _is_told(question, named)):
@@ -272,11 +272,8 @@ def _check_room(packing: Packing, plan: Budget, found: Extraction) -> None:
 
 
 def _draft(plan: Budget, packing: Packing, quotes: Sequence[Quote], notes: tuple[str, ...]) -> Draft:
-    citations = tuple(cite(number, q.section, q.start, q.end) for number, q in enumerate(quotes, 1))
-    sentences = tuple(
-        Sentence(_shown(quote), (number,), verified_by="verbatim") for number, quote in enumerate(quotes, 1)
-    )
-    text = _text(quotes)
+    sentences, citations = _cited(quotes)
+    text = lines(sentences, citations)
     return Draft(
         text=text,
         sentences=sentences,
@@ -301,23 +298,30 @@ def _refused(plan: Budget, packing: Packing, hits: Sequence[Hit], text: str) -> 
     )
 
 
-def _text(quotes: Sequence[Quote]) -> str:
-    """The final text: each quotation with its number, and whose it is where that is new to the text."""
-    lines, named = [], set()
-    for number, quote in enumerate(quotes, 1):
-        document = quote.section.document
-        name = f" ({label(document)})" if document.number and document.uri not in named else ""
-        named.add(document.uri)
-        lines.append(f"{_shown(quote)}{name} [{number}]")
-    return "\n".join(lines)
-
-
-def label(document: Document) -> str:
-    """Whose words they are: designation, status and date, as far as they are known."""
-    date = f"{document.published_at}" if document.published_at else ""
-    return ", ".join(
-        part for part in (document.number or document.title, document.status or "", date) if part
+def _cited(quotes: Sequence[Quote]) -> tuple[tuple[Sentence, ...], tuple[Citation, ...]]:
+    """Each quotation as a sentence with the citation that it is from."""
+    citations = tuple(cite(number, q.section, q.start, q.end) for number, q in enumerate(quotes, 1))
+    sentences = tuple(
+        Sentence(_shown(quote), (number,), verified_by="verbatim") for number, quote in enumerate(quotes, 1)
     )
+    return sentences, citations
+
+
+def lines(sentences: Sequence[Sentence], citations: Sequence[Citation]) -> str:
+    """Quotations as they are shown: each with its number, and whose it is where that is new."""
+    told, named = [], set()
+    for sentence, citation in zip(sentences, citations, strict=True):
+        source = citation.source
+        name = f" ({label(source)})" if source.designation and source.uri not in named else ""
+        named.add(source.uri)
+        told.append(f"{sentence.text}{name} [{citation.number}]")
+    return "\n".join(told)
+
+
+def label(source: SourceRef) -> str:
+    """Whose words they are: designation, status and date, as far as they are known."""
+    date = f"{source.published_at}" if source.published_at else ""
+    return ", ".join(part for part in (source.designation or source.title, source.status or "", date) if part)
 
 
 def _shown(quote: Quote) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.answerers import catalogue, chain, listing
+from agent.answerers.joining import completed
 from agent.answerers.quoted import Quoted
 from agent.answers.packing import PackingReport
 from agent.answers.question import Question, Route
@@ -62,7 +63,8 @@ class Answerers:
             return replace(question, route="none", why=f"it is {question.wants}"), line
         for route, taker, why in _TAKERS:
             if (draft := taker(self._library, question)) is not None:
-                return replace(question, route=route, why=why), draft
+                taken = replace(question, route=route, why=why)
+                return taken, completed(draft, taken, self._quoted.answer)
         return None
 
     def answer(self, question: Question) -> tuple[Question, Draft]:

@@ -94,6 +94,7 @@ class Draft:
     """What an answerer gives: an answer without the question, the time and the library that it belongs to.
 
     text: as it is shown, with its marks; refused: nothing was answered, and `text` says which end that is.
+    rest: the clauses of the question that are left for another answerer.
     """
 
     text: str
@@ -108,6 +109,7 @@ class Draft:
     usage: Usage = Usage(0, 0, 0.0)
     prompts: Mapping[str, str] = field(default_factory=dict)
     disagreements: tuple[Disagreement, ...] = ()
+    rest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
