@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +19,16 @@ from agent.onchain.clauses import GENERAL
 from agent.onchain.flows import Statement
 from agent.onchain.lexer import Known, Token, tokens
 from agent.onchain.parser import Reading, read
+from agent.onchain.query import ChainQuery
 from agent.onchain.report import cut, told
 from agent.onchain.sandbox import Limits, Result
 from agent.onchain.terms import Declined
 from agent.requests.budget import count_tokens
-from index.errors import LibraryError
+from index.errors import LibraryError, SettingsError
 from index.values import Filters, Hit, Kind, SourceRef
 
 if TYPE_CHECKING:
+    import duckdb
     from duckdb import DuckDBPyConnection
 
     from index.library import Library
@@ -77,18 +81,8 @@ def drafted(library: object, question: Question) -> Draft | None:
     if not isinstance(library, Library) or not library.events:
         return None
     started = time.perf_counter()
-    with library.sql() as connection:
-        generation = library.generation
-        if filters != Filters():
-            from agent.onchain.sandbox_worker import narrow
-
-            narrow(connection, filters, [one.uri for one in library.documents(filters)])
-        stop = threading.Timer(SECONDS, connection.interrupt)
-        stop.start()
-        try:
-            found = _statements(connection, question.read_as, generation, filters)
-        finally:
-            stop.cancel()
+    with _tables(library, filters) as (connection, ask):
+        found = _statements(connection, question.read_as, ask)
     if found is None:
         return None
     room = question.budget - count_tokens(question.read_as)
@@ -120,26 +114,84 @@ def drafted(library: object, question: Question) -> Draft | None:
     )
 
 
+def figures(library: Library, query: ChainQuery, filters: Filters = Filters()) -> list[tuple[str, list[Hit]]]:
+    """What a query finds, in sentences that restate it, each with its figures and the passages it rests on.
+
+    Raises SettingsError where the library holds no rows, or those of several chains, and for a query that the
+    tables refuse or that takes too long; and what the library raises.
+    """
+    import duckdb
+
+    from agent.onchain.sandbox_worker import Refused
+
+    with _tables(library, filters) as (connection, ask):
+        chains = _chains(connection)
+        known = tables.known(connection, chains)
+        if known is None:
+            raise SettingsError("the library holds no rows of a chain; `chaincite ingest chain` reads some")
+        if len(chains) > 1:
+            raise SettingsError(_several(chains))
+        try:
+            found = told(query, tables.names(known), ask)
+        except (Refused, duckdb.InterruptException) as error:
+            raise SettingsError(f"the query was not answered ({error}); ask for less") from None
+        except duckdb.Error as error:
+            raise _damaged(error) from error
+    return [(one.text, [*_query_of(one), *_rests_on(library, one)]) for one in found]
+
+
+@contextmanager
+def _tables(
+    library: Library, filters: Filters
+) -> Iterator[tuple[DuckDBPyConnection, Callable[[str], Result]]]:
+    """The tables that pass the filters, and what runs a query over them; stopped after `SECONDS`."""
+    from agent.onchain.sandbox_worker import narrow, run
+
+    with library.sql() as connection:
+        generation = library.generation
+        if filters != Filters():
+            narrow(connection, filters, [one.uri for one in library.documents(filters)])
+
+        def ask(query: str) -> Result:
+            reply = run(connection, query, Limits().rows, 10**9)
+            columns = tuple((name, kind) for name, kind in reply["columns"])
+            rows = tuple(tuple(row) for row in reply["rows"])
+            return Result(query, generation, columns, rows, reply["more"], filters)
+
+        stop = threading.Timer(SECONDS, connection.interrupt)
+        stop.start()
+        try:
+            yield connection, ask
+        finally:
+            stop.cancel()
+
+
+def _chains(connection: DuckDBPyConnection) -> list[str]:
+    return [
+        chain for (chain,) in connection.execute("SELECT DISTINCT chain FROM blocks ORDER BY 1").fetchall()
+    ]
+
+
+def _several(chains: list[str]) -> str:
+    return f"the library holds {' and '.join(chains)}; say which by the filter on chains"
+
+
+def _damaged(error: duckdb.Error) -> LibraryError:
+    return LibraryError(
+        f"the tables of events cannot be read ({str(error).splitlines()[0]}); `chaincite doctor` says"
+        " what is damaged, and --kind paper --kind proposal asks without them"
+    )
+
+
 def _statements(
-    connection: DuckDBPyConnection, question: str, generation: int, filters: Filters
+    connection: DuckDBPyConnection, question: str, ask: Callable[[str], Result]
 ) -> _Found | _Refused | None:
     import duckdb
 
-    from agent.onchain.sandbox_worker import Refused, run
-
-    limits = Limits()
-
-    def ask(query: str) -> Result:
-        reply = run(connection, query, limits.rows, 10**9)
-        columns = tuple((name, kind) for name, kind in reply["columns"])
-        rows = tuple(tuple(row) for row in reply["rows"])
-        return Result(query, generation, columns, rows, reply["more"], filters)
+    from agent.onchain.sandbox_worker import Refused
 
     try:
-        chains = [
-            chain
-            for (chain,) in connection.execute("SELECT DISTINCT chain FROM blocks ORDER BY 1").fetchall()
-        ]
+        chains = _chains(connection)
         known = tables.known(connection, chains)
         anchored = known is not None and _anchored(connection, question, known)
         if known is None or (not anchored and GENERAL.search(question)):
@@ -153,7 +205,7 @@ def _statements(
         if reading is None or not (anchored or _complete(reading, question, known)):
             return None
         if len(chains) > 1:
-            return _Refused(f"the library holds {' and '.join(chains)}; say which by the filter on chains")
+            return _Refused(_several(chains))
         names = tables.names(known)
         found = [
             statement
@@ -165,10 +217,7 @@ def _statements(
     except (Refused, duckdb.InterruptException):
         return None
     except duckdb.Error as error:
-        raise LibraryError(
-            f"the tables of events cannot be read ({str(error).splitlines()[0]}); `chaincite doctor` says"
-            " what is damaged, and --kind paper --kind proposal asks without them"
-        ) from error
+        raise _damaged(error) from error
 
 
 def _about_rows(found: list[Token], question: str) -> bool:
@@ -241,14 +290,26 @@ def _cited(
         return numbers[name]
 
     for statement in statements:
-        hits = [hit for row in statement.rows for hit in _passages(library, row, statement.kinds)]
-        if statement.result is not None or not hits:
-            path = hits[0].document.path if hits else ""
-            result = statement.result or statement.query
-            hits += [result.hit(path)] if result is not None else []
-        sentences.append(Sentence(statement.text, tuple(dict.fromkeys(map(number, hits))), "computed"))
+        numbered = tuple(dict.fromkeys(map(number, _rests_on(library, statement))))
+        sentences.append(Sentence(statement.text, numbered, "computed"))
     text = "\n".join(one.text + "".join(f" [{mark}]" for mark in one.citations) for one in sentences)
     return tuple(sentences), tuple(citations), text
+
+
+def _rests_on(library: Library, statement: Statement) -> list[Hit]:
+    """The passages that tell its rows; and its query, where they are not all, or nothing tells them."""
+    hits = [hit for row in statement.rows for hit in _passages(library, row, statement.kinds)]
+    if statement.result is not None or not hits:
+        path = hits[0].document.path if hits else ""
+        result = statement.result or statement.query
+        hits += [result.hit(path)] if result is not None else []
+    return hits
+
+
+def _query_of(statement: Statement) -> list[Hit]:
+    """The query whose rows hold the statement's figures."""
+    result = statement.result or statement.query
+    return [result.hit()] if result is not None else []
 
 
 def _passages(library: Library, row: dict[str, Any], kinds: tuple[str, ...]) -> list[Hit]:

@@ -1,4 +1,4 @@
-"""What a chat model may do: search the library, open a passage, list documents, compare two of them.
+"""What a chat model may do: search the library, open a passage, list and compare documents, query the tables.
 
 Nothing else. A tool only reads, only within the question's filters, and its result has a bound. What a tool
 finds becomes evidence with a number; the model is told the numbers, and the passages themselves stand with
@@ -14,13 +14,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.answerers import chain
 from agent.answers.events import Step
 from agent.answers.place import place
 from agent.onchain import sandbox
+from agent.onchain.query import ChainQuery, described
 from agent.requests.context import Evidence
 from agent.text.render import one_line
 from index.errors import SettingsError
@@ -99,6 +101,12 @@ class Sql(_Arguments):
     select: Annotated[str, Field(min_length=1, max_length=4000)] = Field(description="one SELECT (DuckDB)")
 
 
+class Figures(_Arguments):
+    """Arguments of `query_chain`."""
+
+    query: dict[str, Any] = Field(description="the query, an object as described")
+
+
 @dataclass
 class Desk:
     """What the tools of one question work with.
@@ -171,6 +179,21 @@ class Desk:
         rough = f"Not exact, for it is floating point: {', '.join(found.inexact)}.\n" if found.inexact else ""
         return f"{listed}\n{found.text}{more}{rough}"
 
+    async def query_chain(self, query: dict[str, Any]) -> str:
+        """What a typed query finds, in sentences that restate it, with the numbers of the evidence."""
+        try:
+            asked = ChainQuery.model_validate(query)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'query'}: {fault['msg']}"
+                for fault in error.errors(include_url=False)[:3]
+            )
+            raise SettingsError(f"{faults}; the tool's description says what a query may hold") from None
+        self.tell(Step("sql", f"asking the tables for {asked.measure} of {asked.subject}"))
+        told = await asyncio.to_thread(chain.figures, self.library, asked, self.filters)
+        listed = [f"{text}\n{self._listed(hits)}" for text, hits in told]
+        return "\n".join(listed) or "No row passes."
+
     def _found(self, query: str, filters: Filters, source: str | None, limit: int) -> list[Hit]:
         if source is not None:
             uris = [document.uri for document in self._named(filters, source)]
@@ -209,7 +232,7 @@ def tools(desk: Desk) -> list[BaseTool]:
     """The tools that a model is offered for a question."""
     from langchain_core.tools import StructuredTool
 
-    offered: tuple[tuple[Callable[..., Awaitable[str]], type[BaseModel], str, str], ...] = (
+    offered: list[tuple[Callable[..., Awaitable[str]], type[BaseModel], str, str]] = [
         (desk.search, Search, "search", "Search the library. Found passages are added to the evidence."),
         (desk.open, Open, "open", "Read what stands before and after a passage of the evidence."),
         (
@@ -219,8 +242,12 @@ def tools(desk: Desk) -> list[BaseTool]:
             "List documents of the library, not their text.",
         ),
         (desk.compare, Compare, "compare", "Find what two documents say on one point."),
-        *([(desk.sql, Sql, "sql", sandbox.described())] if desk.library.events else []),
-    )
+    ]
+    if desk.library.events:
+        offered += [
+            (desk.query_chain, Figures, "query_chain", described()),
+            (desk.sql, Sql, "sql", sandbox.described()),
+        ]
     return [
         StructuredTool.from_function(coroutine=act, name=name, description=description, args_schema=arguments)
         for act, arguments, name, description in offered

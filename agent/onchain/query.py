@@ -6,11 +6,11 @@ It is checked when it is made, and it is JSON: a parser of words makes it, and a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agent.onchain.columns import TOKEN_COLUMN, SubjectName, column_of
+from agent.onchain.columns import SUBJECTS, TOKEN_COLUMN, SubjectName, column_of
 
 Operator = Literal["=", "<", "<=", ">", ">=", "known"]
 """`known`: the column has a value at all. What is unequal is the negation of what is equal."""
@@ -125,6 +125,26 @@ class ChainQuery(_Frozen):
             isinstance(one, Compare) and one.column == column and len(one.values) == 1
             for one in conjuncts(self.base)
         )
+
+
+_FORM = """
+Count, add up, rank or compare on-chain rows by a typed query; the answer restates how it was read.
+query: {{subject, blocks: [[first, last]], where, measure, column, group, order: most|least, order_by, top,
+ rank, base, having, compare: difference|ratio|which, overlap: both|only}}; all but subject may be left out.
+measure: {measures}; share: per cent of the rows that pass base.
+A condition is {{column, operator: =|<|<=|>|>=|known, values: ["text"]}} or {{column, operator, other:
+ column}}, {{negated: condition}}, {{all: [conditions]}}, {{any: [conditions]}} or {{related: subject,
+ where: condition}}, rows of the same transaction. Numbers are text in raw units; addresses and hashes
+ are in lower case; logs also have args.NAME, their decoded arguments.
+Subjects and columns:
+{columns}
+""".strip()
+
+
+def described() -> str:
+    """How a query is written, in words for a model."""
+    columns = "\n".join(f"{one.name}: {', '.join(one.columns)}" for one in SUBJECTS.values())
+    return _FORM.format(measures=", ".join(get_args(Aggregate)), columns=columns)
 
 
 def _check(condition: Condition, subject: SubjectName) -> None:

@@ -255,9 +255,26 @@ def test_a_model_asks_in_sql_and_the_rows_are_evidence(library):
         asyncio.run(tool.ainvoke({"select": "DROP VIEW events"}))
 
 
-def test_a_library_without_events_offers_no_sql(sample_library):
+def test_a_model_asks_by_a_typed_query_which_is_checked_and_told(library):
+    desk = Desk(library, Filters(), Evidence(), lambda _step: None)
+    [tool] = [one for one in tools(desk) if one.name == "query_chain"]
+    sent = {
+        "subject": "transactions",
+        "blocks": [[101, 102]],
+        "where": {"negated": {"column": "from_address", "values": [chain.PEOPLE[0]]}},
+    }
+    said = asyncio.run(tool.ainvoke({"query": sent}))
+    senders = [chain.transaction(n, i)["from_address"] for n in (101, 102) for i in range(4)]
+    others = sum(one != chain.PEOPLE[0] for one in senders)
+    assert f"{others} of 8 transactions of blocks 101 to 102: those whose sender is not" in said
+    assert any(f"found: {others}" in section.text for section in desk.evidence.sections.values())
+    with pytest.raises(SettingsError, match="have no column 'colour'"):
+        asyncio.run(tool.ainvoke({"query": sent | {"where": {"column": "colour", "values": ["red"]}}}))
+
+
+def test_a_library_without_events_offers_no_tables(sample_library):
     desk = Desk(Library(sample_library), Filters(), Evidence(), lambda _step: None)
-    assert "sql" not in {one.name for one in tools(desk)}
+    assert {"sql", "query_chain"}.isdisjoint({one.name for one in tools(desk)})
 
 
 def test_the_command_prints_rows_json_and_csv(library, chaincite):
