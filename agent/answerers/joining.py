@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent.answerers.quoted import lines
 from agent.answers.question import Question
-from agent.answers.values import Draft
+from agent.answers.values import Disagreement, Draft
 from index.errors import BudgetError
 from index.values import Filters, Kind
 
@@ -83,4 +83,15 @@ def _joined(rows: Draft, quoted: Draft) -> Draft:
             tokens_out=rows.usage.tokens_out + quoted.usage.tokens_out,
         ),
         notes=rows.notes + quoted.notes,
+        disagreements=tuple(_moved(one, len(rows.sentences), after) for one in quoted.disagreements),
+    )
+
+
+def _moved(one: Disagreement, sentences: int, citations: int) -> Disagreement:
+    """The same further down: behind so many sentences and citations."""
+    (here, there), (ours, theirs) = one.sentences, one.citations
+    return Disagreement(
+        (here + sentences, there + sentences),
+        one.values,
+        (tuple(n + citations for n in ours), tuple(n + citations for n in theirs)),
     )

@@ -14,6 +14,8 @@ from agent.answerers.selection import Extraction, Scorer, select
 from agent.answers.cite import cite
 from agent.answers.question import Question
 from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Citation, Draft, Sentence, Usage
+from agent.grounding.evidence_selection import IdfWeights
+from agent.grounding.source_conflicts import contradicting, disagreements
 from agent.memory.followup import has_substance
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import Packing, pack
@@ -121,7 +123,8 @@ class Quoted:
         _check_room(packing, plan, found)
         if not found.support.enough and not (found.quotes and _is_told(question, named)):
             return _refused(plan, packing, hits, NOT_IN_LIBRARY)
-        return _draft(plan, packing, found.quotes, notes)
+        weights = IdfWeights(self._library)
+        return _draft(plan, packing, _disputed(found, weights), notes, weights)
 
     def _subject(self, question: Question) -> tuple[str, tuple[str, ...]]:
         """What passages are found by: the question, its words as the library spells them.
@@ -271,7 +274,16 @@ def _check_room(packing: Packing, plan: Budget, found: Extraction) -> None:
         )
 
 
-def _draft(plan: Budget, packing: Packing, quotes: Sequence[Quote], notes: tuple[str, ...]) -> Draft:
+def _disputed(found: Extraction, weights: IdfWeights) -> tuple[Quote, ...]:
+    """The quotes, and the best of the others that gives another value for what they say."""
+    said, others = (list(zip(*_cited(some), strict=True)) for some in (found.quotes, found.others))
+    against = contradicting(said, others, weights)
+    return found.quotes if against is None else (*found.quotes, found.others[against])
+
+
+def _draft(
+    plan: Budget, packing: Packing, quotes: Sequence[Quote], notes: tuple[str, ...], weights: IdfWeights
+) -> Draft:
     sentences, citations = _cited(quotes)
     text = lines(sentences, citations)
     return Draft(
@@ -281,6 +293,7 @@ def _draft(plan: Budget, packing: Packing, quotes: Sequence[Quote], notes: tuple
         packing=packing.report,
         answered_by=EXTRACTIVE,
         notes=notes,
+        disagreements=disagreements(sentences, citations, weights),
         usage=Usage(plan.question + packing.report.evidence, plan.count(text), 0.0),
     )
 

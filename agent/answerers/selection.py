@@ -118,10 +118,11 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The quotes, best section first, and how well they are supported."""
+    """The quotes, the best first, and how well they are supported; others: what was read and not chosen."""
 
     quotes: tuple[Quote, ...]
     support: Support
+    others: tuple[Quote, ...] = ()
 
 
 def select(
@@ -153,7 +154,9 @@ def select(
     quoted = [candidates[at] for at in chosen]
     closest = float(np.sort(meaning)[-_CLOSEST:].mean())
     support = _support(asked, sections, quoted, corpus, closest)
-    return Extraction(tuple(c.quote for c in quoted), replace(support, read=float(read.max())))
+    others = [candidates[at].quote for at in np.argsort(-scores).tolist() if at not in chosen]
+    quotes = tuple(candidate.quote for candidate in quoted)
+    return Extraction(quotes, replace(support, read=float(read.max())), tuple(others))
 
 
 def ranked(

@@ -9,6 +9,7 @@ from datetime import date
 from agent.answers.place import link, place
 from agent.answers.values import EXTRACTIVE, Answer
 from agent.text.render import clean, one_line
+from index.values import SourceRef
 
 _SHOWN = 60
 """Characters of a sentence that is named again."""
@@ -77,7 +78,8 @@ def failure(answer: Answer) -> str | None:
 def told(answer: Answer) -> list[str]:
     """What a person should know beside the answer, and beside its `failure`.
 
-    How it was made, the source's own words for what is not verified, disagreements, the age of its sources.
+    How it was made, the source's own words for what is not verified, disagreements, the age of its sources;
+    and that all of it rests on one text, of which copies are no further source.
     """
     out = [f"read as: {answer.read_as}"] if answer.read_as else []
     out += ["given before to the same question; nothing has changed since"] if answer.cached else []
@@ -86,16 +88,25 @@ def told(answer: Answer) -> list[str]:
             marks = "".join(f"[{number}]" for number in sentence.citations)
             out.append(f"unverified: {_clipped(sentence.text)} The source says: “{sentence.beside}” {marks}")
     out += answer.notes[answer.model_failed :]
+    whose = {citation.number: _standing(citation.source) for citation in answer.citations}
     for one in answer.disagreements:
-        sides = (
-            f"{value} {''.join(f'[{number}]' for number in numbers)}"
+        sides = [
+            f"{value} " + "".join(f"[{number}]{whose.get(number, '')}" for number in numbers)
             for value, numbers in zip(one.values, one.citations, strict=True)
-        )
+        ]
         out.append(f"the sources disagree: {' against '.join(sides)}")
     published, retrieved = answer.age
     said = [f"published {_days(*published)}"] if published else []
     said += [f"retrieved {_days(*retrieved)}"] if retrieved else []
-    return [one_line(note) for note in out] + ([f"sources {', '.join(said)}"] if said else [])
+    texts = {citation.source.sha256 for citation in answer.citations}
+    rests = "one source alone," if len(texts) == 1 else "sources"
+    return [one_line(note) for note in out] + ([f"{rests} {', '.join(said)}"] if said else [])
+
+
+def _standing(source: SourceRef) -> str:
+    """Whose a side is and whether it is in force, as far as that is known."""
+    known = ", ".join(part for part in (source.designation, source.status) if part)
+    return f" ({known})" if known else ""
 
 
 def _clipped(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from agent.answers.values import Citation, Disagreement, Sentence
@@ -13,6 +14,20 @@ from agent.text.quantities import Quantity
 
 _ALIKE = 0.6
 """The share of their information that two sentences must have in common, their values aside."""
+
+
+def contradicting(
+    said: Sequence[tuple[Sentence, Citation]],
+    others: Sequence[tuple[Sentence, Citation]],
+    weights: IdfWeights,
+) -> int | None:
+    """The first of the others that gives another value than a sentence that is said; None without."""
+    every = [*said, *others]
+    sentences = [replace(one, citations=(at,)) for at, (one, _) in enumerate(every)]
+    citations = [replace(citation, number=at) for at, (_, citation) in enumerate(every)]
+    pairs = (found.sentences for found in disagreements(sentences, citations, weights))
+    beside = [other - len(said) for one, other in pairs if one < len(said) <= other]
+    return min(beside, default=None)
 
 
 def disagreements(
@@ -36,16 +51,34 @@ def disagreements(
 
 
 def _differing(here: Sequence[Fact], there: Sequence[Fact]) -> tuple[str, str] | None:
-    """One value of each, of the same unit, where no value of that unit is in both."""
+    """One value of each, of the same sort, where no value of that sort is in both."""
     ours, theirs = (
-        [(fact.key, fact.text) for fact in some if isinstance(fact.key, Quantity)] for some in (here, there)
+        {_sort(fact): _of_sort(some, fact) for fact in some if _sort(fact)} for some in (here, there)
     )
-    for a, text in ours:
-        same_unit = [(b, other) for b, other in theirs if b.unit == a.unit]
-        shared = {q.value for q, _ in ours if q.unit == a.unit} & {b.value for b, _ in same_unit}
-        if same_unit and not shared:
-            return text, same_unit[0][1]
+    for sort in ours:
+        if sort in theirs and ours[sort].keys().isdisjoint(theirs[sort]):
+            return next(iter(ours[sort].values())), next(iter(theirs[sort].values()))
     return None
+
+
+def _of_sort(some: Sequence[Fact], like: Fact) -> dict[object, str]:
+    """The values of one sort, each with how it is written."""
+    return {_value(fact): fact.text for fact in some if _sort(fact) == _sort(like)}
+
+
+def _sort(fact: Fact) -> str:
+    """What a value can be compared with: of one unit, length or precision; empty: with nothing."""
+    if isinstance(fact.key, Quantity):
+        return f"quantity {fact.key.unit}"
+    if fact.kind in ("address", "hash"):
+        return f"{fact.kind} {len(str(fact.key))}"
+    if fact.kind == "date" and isinstance(fact.key, tuple):
+        return f"date {[part is not None for part in fact.key]}"
+    return ""
+
+
+def _value(fact: Fact) -> object:
+    return fact.key.value if isinstance(fact.key, Quantity) else fact.key
 
 
 def _without(said: Sequence[Fact], text: str) -> str:

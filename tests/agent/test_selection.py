@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from agent.answerers.candidates import MORE_SENTENCES, MOST_SENTENCES, Wish
 from agent.answerers.selection import select
+from agent.answers.markdown import to_markdown
 from agent.requests.budget import Budget, count_tokens
 from agent.requests.pack import pack
 from agent.session import ask
@@ -89,6 +90,29 @@ def test_short_rows_are_quoted_with_their_head(library, hit_of):
     assert "| MCOPY | 27 |\n| MLOAD | 3 |" in [quote.text for quote in quotes(library, question).quotes]
     shown = [sentence.text for sentence in ask(library, question, 600).sentences]
     assert any("cost" in text.partition("MCOPY")[0] and "MLOAD" in text for text in shown), shown
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "values"),
+    [
+        ("7 days", "14 days", ("7", "14")),
+        ("until 3 May 2024", "until 9 June 2025", ("3 May 2024", "9 June 2025")),
+        (f"to 0x{'a1' * 20}", f"to 0x{'b2' * 20}", (f"0x{'a1' * 20}", f"0x{'b2' * 20}")),
+        ("1 week", "7 days", None),
+    ],
+)
+def test_a_source_that_says_another_value_is_shown_beside(library, hit_of, here, there, values):
+    library.hits = [
+        hit_of(f"The withdrawal of the vault is bound {here}.\n", "EIP-1"),
+        hit_of(f"The withdrawal of the vault is bound {there}.\n", "EIP-2"),
+        hit_of("Nothing of the kind stands in this note about seed phrases.\n", "EIP-3"),
+    ]
+    answer = ask(library, "How is the withdrawal of the vault bound?", 600)
+    assert {one.values for one in answer.disagreements} <= {values, values and values[::-1]}
+    told_beside = "the sources disagree" in to_markdown(answer)
+    assert bool(answer.disagreements) == told_beside == (values is not None)
+    if values:
+        assert len({one.source.designation for one in answer.citations} & {"EIP-1", "EIP-2"}) == 2
 
 
 def test_support_grows_with_what_the_evidence_holds(library):
