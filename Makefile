@@ -6,7 +6,7 @@ CHAINCITE := .venv/bin/chaincite --library .demo
 NPM_PARTS := @foundry-rs/anvil@1.7.1 solc@0.8.37 @openzeppelin/contracts@5.7.0 @uniswap/v2-core@1.0.1 \
 	@uniswap/v3-core@1.0.1 @aave/core-v3@1.19.3 @copilotkit/aimock@1.43.0 telegram-test-api@4.2.1
 
-.PHONY: demo test check bench reader clean
+.PHONY: demo test check bench reader features clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
@@ -36,6 +36,10 @@ bench: .venv/installed-bench
 LIBRARY ?= library
 reader: .venv/installed
 	.venv/bin/python -m evals.reader --library $(LIBRARY)
+
+# Fits the weights of what can be told of a sentence without reading it: ten minutes.
+features: .venv/installed
+	.venv/bin/python -m evals.features --library $(LIBRARY)
 
 clean:
 	rm -rf .venv .npm-tools .demo .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -165,7 +165,7 @@ def _example(question: Question, answering: Sequence[Hit], library: Library) -> 
     hits = {hit.passage.id: hit for hit in [*answering, *library.search(text, CANDIDATES)]}
     sections = joined(sorted(hits.values(), key=lambda hit: -hit.score))
     pairs = ranked(Wish(text, text), sections, library, QuestionTerms(text, library, library.size))
-    right = [_is_right(candidate, question.answers) for candidate, _ in pairs]
+    right = [is_right(candidate, question.answers) for candidate, _ in pairs]
     kept = [at for at, yes in enumerate(right) if yes or at < KEPT]
     return Example(
         text,
@@ -175,7 +175,7 @@ def _example(question: Question, answering: Sequence[Hit], library: Library) -> 
     )
 
 
-def _is_right(candidate: Candidate, answers: Sequence[Answer]) -> bool:
+def is_right(candidate: Candidate, answers: Sequence[Answer]) -> bool:
     """Whether a sentence shares with an answer half of the shorter of the two."""
     section, sentence = candidate.section, candidate.sentence
     offset = section.passages[0].start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from agent.answerers.question_terms import QuestionTerms
 from agent.answers.cite import passage_at
@@ -80,21 +81,28 @@ class Quote:
         return self.section.text[self.start : self.end]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A sentence that may be quoted.
 
-    words, around: stems of the sentence, and of its heading and lead; named: whether the question names its
-    document; opens: whether it opens the abstract of what is to be defined.
+    stems: of the sentence, in order; around, before: those of its heading and lead, and of the sentence
+    before it; named: whether the question names its document, its file or what it declares; opens: whether it
+    opens the abstract of what is to be defined.
     """
 
     section: Section
     passage: Passage
     sentence: Sentence
-    words: frozenset[str]
+    stems: tuple[str, ...]
     around: frozenset[str]
-    named: bool
+    before: frozenset[str] = frozenset()
+    named: bool = False
     opens: bool = False
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The stems of the sentence."""
+        return frozenset(self.stems)
 
     @property
     def quote(self) -> Quote:
@@ -157,10 +165,11 @@ def candidates(
     """All units of the sections that can be quoted, in order."""
     found = []
     for section in sections:
-        named = asked.of(section, corpus)
-        defined = wish.defines and section.document.uri in wish.named
+        uri = section.document.uri
+        named = uri in wish.named or asked.of(section, corpus)
+        defined = wish.defines and uri in wish.named
         text = section.text
-        at = 0
+        at, before = 0, frozenset[str]()
         heading: tuple[str, ...] = ()
         for sentence in _runs(text, split(text)):
             passage, _ = passage_at(section, sentence.start)
@@ -171,8 +180,9 @@ def candidates(
                 continue
             around = frozenset(corpus.stems(f"{passage.context}\n{sentence.lead}"))
             opens = defined and at < 3 and bool(heading and OPENING.search(heading[-1]))
-            words = frozenset(corpus.stems(body))
-            found.append(Candidate(section, passage, sentence, words, around, named, opens))
+            stems = tuple(corpus.stems(body))
+            found.append(Candidate(section, passage, sentence, stems, around, before, named, opens))
+            before = frozenset(stems)
     return found
 
 

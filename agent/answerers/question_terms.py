@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
 from agent.answers.packing import Section
 from agent.text.corpus import Corpus, information
@@ -70,6 +72,7 @@ class QuestionTerms:
         for stem, found in zip(stems, corpus.frequencies(stems), strict=True):
             self.weights[stem] = information(found, size)
         self.total = sum(self.weights.values()) or 1.0
+        self._pairs = frozenset(pairwise(corpus.stems(question)))
         named = frozenset(corpus.stems(" ".join(_NAMED.findall(question))))
         self.names = {stem: weight for stem, weight in self.weights.items() if stem in named}
         self.declared, self.files = code_names(question), file_names(question)
@@ -97,6 +100,10 @@ class QuestionTerms:
     def unnamed(self, words: frozenset[str]) -> float:
         """The share of the question's information that lies in names and numbers outside these words."""
         return sum(weight for stem, weight in self.names.items() if stem not in words) / self.total
+
+    def paired(self, stems: Sequence[str]) -> float:
+        """The share of the question's neighbouring words that are neighbours in a text as well."""
+        return len(self._pairs & set(pairwise(stems))) / max(len(self._pairs), 1)
 
     def share(self, words: frozenset[str]) -> float:
         """The share of the question's information that these words hold, 0 to 1."""

@@ -17,7 +17,7 @@ from agent.answers.values import EXTRACTIVE, NOT_IN_LIBRARY, Citation, Draft, Se
 from agent.grounding.evidence_selection import IdfWeights
 from agent.grounding.source_conflicts import contradicting, disagreements
 from agent.memory.followup import has_substance
-from agent.requests.budget import Budget, count_tokens
+from agent.requests.budget import Budget
 from agent.requests.pack import Packing, pack
 from agent.text.corpus import Corpus
 from agent.text.normalize import is_foreign
@@ -29,9 +29,6 @@ from index.words import STOPWORDS, query_terms, terms
 
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""
-
-ENOUGH = 2000
-"""Tokens, the question's share aside, after which more evidence makes the choice of quotations worse."""
 
 NEAREST = 3
 """Sources named when the answer is refused."""
@@ -47,12 +44,6 @@ _LEAD = 160
 
 _ABOUT = 0.6
 """Share of a question's terms that a title must hold to be what is asked for."""
-
-_FURTHER_PART = re.compile(
-    r"(?:,|\band)\s(?:in )?(?:which|what|who|when|how|why|where|does|do|is|are|can|may|must)\b|\?(?=\s+\w)",
-    re.IGNORECASE,
-)
-"""What begins a further part of a question."""
 
 _LONG_WORD = 5
 """Letters of the shortest word whose spelling is looked into."""
@@ -94,7 +85,7 @@ class Quoted:
         Raises BudgetError where nothing fits, and what the library raises.
         """
         asked = question.read_as
-        plan = Budget.plan(asked, min(question.budget, ENOUGH + count_tokens(asked) * 5 // 4))
+        plan = Budget.plan(asked, question.budget)
         named = self._library.named(_designations(question))
         subject, notes = self._subject(question)
         hits = self._hits(question, subject, named)
@@ -111,7 +102,7 @@ class Quoted:
             defines=question.wants == "definition",
             compares=question.wants == "comparison",
             named=frozenset(document.uri for document in named),
-            most=_most(question),
+            most=MORE_SENTENCES if question.wants == "list" else MOST_SENTENCES,
         )
         found = select(
             wish,
@@ -225,13 +216,6 @@ class Quoted:
 def _is_told(question: Question, named: Sequence[Document]) -> bool:
     """Whether the documents that a question names tell what it wants by being what they are."""
     return len(named) >= {"definition": 1, "comparison": 2}.get(question.wants, len(named) + 1)
-
-
-def _most(question: Question) -> int:
-    """How many sentences an answer may have: more where a list, or several things, are asked for."""
-    if question.wants == "list":
-        return MORE_SENTENCES
-    return min(MOST_SENTENCES + len(_FURTHER_PART.findall(question.read_as)), MORE_SENTENCES)
 
 
 def _designations(question: Question) -> tuple[str, ...]:

@@ -1,14 +1,12 @@
 """Chooses the sentences of the evidence that answer a question, verbatim.
 
-A sentence is scored by its words and its closeness in meaning, by the rank of its section, by whether the
-question names its document, and by a reader (`index.reader`) that was trained to tell answering sentences
-from their neighbours. The first two choose what the reader reads; both scores are brought to one scale and
-added.
+A sentence has three scores: a linear one of what it holds and looks like (`features`), its closeness in
+meaning, and that of a reader (`index.reader`) that was trained to tell answering sentences from their
+neighbours. The first two choose what the reader reads; all three are brought to one scale and added.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -17,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.answerers.candidates import Candidate, Quote, Wish, candidates
+from agent.answerers.features import features, weights
 from agent.answerers.question_terms import QuestionTerms
 from agent.answers.packing import Section
 from agent.text.corpus import Corpus
@@ -37,22 +36,14 @@ _READ = 24
 _CLOSEST = 3
 """Sentences whose closeness to the question is averaged."""
 
-_WORDS, _CONTEXT, _MEANING, _RANK, _SORT, _FORM, _SUBJECT, _POOR = 1.0, 0.5, 2.0, 0.2, 0.25, 1.0, 0.3, 0.2
-"""Weights of a sentence's words, its headings', its cosine, section, sort and form, of its place being
-named in the question, and of a fragment."""
-
-_PLAIN, _BY_NAME, _OPENS, _SETTLED, _LOOKS, _HOLDS = 1.0, 2.5, 1.5, 0.4, 1.5, 0.4
-"""Weights beside the reader's score, all in standard deviations: of the score without the reader, of a
-document that the question names or defines, of the opening of its abstract, of its status, of the form of the
-answer, and of the sort of thing that is asked for."""
+_BY_NAME, _OPENS, _SETTLED = 2.5, 1.5, 0.4
+"""Weights beside the three scores, all in standard deviations: of a document that the question names or
+defines, of the opening of its abstract, and of its status."""
 
 _NAMES_IT = 0.3
 """Share of the question that an opening must hold to name the thing that is to be defined."""
 
-_NEW = 3.0
-"""Weight of the share of the question that a further sentence adds to what is said already."""
-
-_BEHIND = 2.0
+_BEHIND = 3.0
 """A further sentence is taken when it scores at most so much less than the best."""
 
 _TWIN = 0.95
@@ -60,16 +51,6 @@ _TWIN = 0.95
 
 _REFUSED = 3.88
 """What the evidence must weigh for an answer to be given."""
-
-_NAME = re.compile(r"0x[0-9a-fA-F]{2,}|`[^`]+`|<code>|\b[A-Z]{2,}(_[A-Z0-9]+)+\b|\b[a-z]+[A-Z]\w+|\w\(")
-
-
-_CONTRAST = re.compile(
-    r"\b(?:unlike|whereas|while|instead|differs?|different(?:ly)?|differences?|compared|contrast|opposite|opposed|rather"
-    r"|however|in addition to|on the other hand|both|previous(?:ly)?|no longer|replaces?d?|extends?)\b",
-    re.IGNORECASE,
-)
-"""Words by which a sentence tells things apart."""
 
 
 class Scorer(Protocol):
@@ -144,12 +125,11 @@ def select(
         return Extraction((), Support(0.0, 0.0, 0.0, 0.0))
     rows = corpus.embed([wish.question, *(c.in_context for c in candidates)])
     meaning = rows[1:] @ rows[0]
-    plain = np.array([score for _, score in pairs], np.float32) + _MEANING * meaning
-    first = plain + np.array([_FIRST * c.opens + 0.5 * c.named for c in candidates], np.float32)
-    order = np.argsort(-first, kind="stable")[:_READ]
+    plain = _scaled(np.array([score for _, score in pairs], np.float32)) + _scaled(meaning)
+    order = np.argsort(-plain - [_FIRST * c.opens for c in candidates], kind="stable")[:_READ]
     candidates, plain, rows = [candidates[i] for i in order], plain[order], rows[1:][order]
     read = reader.scores(wish.question, [c.as_read for c in candidates])
-    scores = _scaled(read) + _PLAIN * _scaled(plain) + [_prior(c, wish, asked) for c in candidates]
+    scores = _scaled(read) + plain + [_prior(c) for c in candidates]
     chosen = _choose(candidates, scores.tolist(), rows, asked, fits, wish)
     quoted = [candidates[at] for at in chosen]
     closest = float(np.sort(meaning)[-_CLOSEST:].mean())
@@ -163,12 +143,12 @@ def ranked(
     wish: Wish, sections: Sequence[Section], corpus: Corpus, asked: QuestionTerms
 ) -> list[tuple[Candidate, float]]:
     """The sentences of the sections that may be quoted, each with its score by words, the best first."""
-    best = max((section.score for section in sections), default=0.0) or 1.0
     found = candidates(sections, asked, corpus, wish)
     if wish.defines and any(c.section.document.uri in wish.named for c in found):
         found = [c for c in found if c.section.document.uri in wish.named]
-    scored = [(c, _lexical(c, asked, best)) for c in found]
-    return sorted(scored, key=lambda pair: -pair[1] - _FIRST * pair[0].opens)
+    scores = features(wish.question, asked, found) @ weights()
+    pairs = zip(found, scores.tolist(), strict=True)
+    return sorted(pairs, key=lambda pair: -pair[1] - _FIRST * pair[0].opens)
 
 
 def _scaled(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -176,36 +156,10 @@ def _scaled(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray((scores - scores.mean()) / (scores.std() + 1e-6), np.float32)
 
 
-def _prior(candidate: Candidate, wish: Wish, asked: QuestionTerms) -> float:
-    """What speaks for a sentence before it is read: its document, its place there, and its status."""
+def _prior(candidate: Candidate) -> float:
+    """What speaks for a sentence besides what it says: its document, its place there, and its status."""
     settled = STANDING.get((candidate.section.document.status or "").lower(), 0.0)
-    named = candidate.section.document.uri in wish.named
-    apart = wish.compares and bool(_CONTRAST.search(candidate.text))
-    looks = _HOLDS * apart + _LOOKS * asked.looks(candidate.text) + _HOLDS * _sort(candidate, asked)
-    return _BY_NAME * named + _OPENS * candidate.opens + _SETTLED * settled + looks
-
-
-def _lexical(candidate: Candidate, asked: QuestionTerms, best: float) -> float:
-    """What can be said of a sentence without embedding it. best: the score of the best section."""
-    held = asked.share(candidate.words)
-    beside = asked.share(candidate.words | candidate.around) - held
-    poor = candidate.sentence.unit in ("code", "field") or len(candidate.words) < 4
-    return (
-        _WORDS * held
-        + _CONTEXT * beside
-        + _RANK * candidate.section.score / best
-        + _SORT * _sort(candidate, asked)
-        + _FORM * asked.looks(candidate.text)
-        + _SUBJECT * candidate.named
-        - _POOR * poor
-    )
-
-
-def _sort(candidate: Candidate, asked: QuestionTerms) -> float:
-    """Whether the sentence holds the sort of thing asked for: a number that the question lacks, a name."""
-    number = asked.wants_number and any(word[:1].isdigit() for word in candidate.words - asked.weights.keys())
-    name = asked.wants_name and bool(_NAME.search(candidate.text))
-    return number + 0.5 * name
+    return _BY_NAME * candidate.named + _OPENS * candidate.opens + _SETTLED * settled
 
 
 def _choose(
@@ -216,20 +170,17 @@ def _choose(
     fits: Callable[[Sequence[Quote]], bool],
     wish: Wish,
 ) -> list[int]:
-    """Indices of the best candidate, then of those that score well and add most of what is not yet said.
+    """Indices of the best candidates that score well and say what no better one says.
 
     Where several documents are named, each has its best sentence before any has its second.
     """
     chosen = [i for i in _opening(candidates, wish, asked) if fits([candidates[i].quote])]
-    said: frozenset[str] = frozenset().union(*(candidates[i].words for i in chosen))
     owed = {c.section.document.uri for c in candidates} & wish.named if len(wish.named) > 1 else set()
     floor = max(scores) - _BEHIND
     left = set(range(len(scores))) - set(chosen)
     while left and len(chosen) < max(wish.most, len(wish.named)):
-        new = _NEW if chosen else 0.0
-        gains = {i: scores[i] + new * asked.share(candidates[i].words - said) for i in left}
         due = {i for i in left if candidates[i].section.document.uri in owed}
-        best = min(due if chosen and due else left, key=lambda i: (-gains[i], i))
+        best = min(due if chosen and due else left, key=lambda i: (-scores[i], i))
         left.discard(best)
         if chosen and best not in due and scores[best] < floor:
             continue
@@ -238,7 +189,6 @@ def _choose(
             continue
         chosen.append(best)
         owed.discard(candidates[best].section.document.uri)
-        said |= candidates[best].words
     return chosen
 
 
