@@ -58,6 +58,7 @@ _PREFERRED = tuple(
         ("address", r"0x[0-9a-fA-F]{40}\b|\b(?:bc1|tb1)[0-9a-z]{20,}"),
         ("selector|interface ?id|interface identifier|magic value", r"0x[0-9a-fA-F]{8}\b"),
         ("opcode|opcode number|byte", r"\b0x[0-9a-fA-F]{1,2}\b"),
+        ("slot|storage slot", r"\b0x[0-9a-fA-F]{64}\b"),
     )
 )
 """The same for answers that may also be told in other words."""

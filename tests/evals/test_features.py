@@ -1,4 +1,4 @@
-"""The weights of sentences: what is shipped fits the features, and fitting finds what tells right from wrong."""
+"""The weights of sentences: the shipped ones fit the features, and fitting finds what tells right from wrong."""
 
 import json
 
