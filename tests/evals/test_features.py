@@ -1,4 +1,4 @@
-"""The weights of sentences: the shipped ones fit the features, and fitting finds what tells right from wrong."""
+"""The shipped weights fit the features of sentences, and fitting finds what tells right from wrong."""
 
 import json
 
