@@ -62,6 +62,9 @@ _KEPT = 3
 _TURNS = 4
 """Turns of the conversation that a follow-up is read with."""
 
+_UNREAD = "unread"
+"""The one argument of a call that could not be read: what came instead of arguments."""
+
 _SEVERAL = re.compile(
     r"\b(?:compare|comparison|differ\w*|versus|vs\.?|both|between|relat\w+|interact\w*|combin\w+)\b"
     r"|(?m:^)(?>.*?\b(?:which|what|who|when|how)\b).*\b(?:and|,)\s+(?:which|what|who|when|how|why)\b",
@@ -169,7 +172,7 @@ class Research:
             report=guide.report,
             answered_by=spoke,
             prompts=dict(sorted(self._used.items())),
-            notes=tuple(dict.fromkeys(self._notes)),
+            notes=tuple(dict.fromkeys((*self._models.told, *self._notes))),
             hits=tuple(hits),
             whole=self._whole,
         )
@@ -338,7 +341,7 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        """Sends what fits, and reads it. Calls that do not parse go on without arguments, to be refused."""
+        """Sends what fits, and reads it. Calls that do not parse, or of tools not offered, are not run."""
         allowance = self._models.allowance
         left = min(
             allowance.max_requests - allowance.requests - _KEPT,
@@ -364,29 +367,37 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
             )
         finally:
             await reading
-        return replace(response, result=[_parsed(message) for message in response.result])
+        return replace(response, result=[_parsed(message, bool(offered)) for message in response.result])
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """What a tool says; or, where it cannot, why, in words for the model."""
+        call = request.tool_call
         try:
             self._models.allowance.tool_call()
+            if _UNREAD in call["args"]:
+                raise ModelError("the arguments are not one whole JSON object; call again with one")
             return await handler(request)
         except ChainciteError as error:
-            call = request.tool_call
             return ToolMessage(f"Error: {error}", tool_call_id=call["id"], name=call["name"], status="error")
 
 
-def _parsed(message: BaseMessage) -> BaseMessage:
-    if not isinstance(message, AIMessage) or not message.invalid_tool_calls:
+def _parsed(message: BaseMessage, offered: bool) -> BaseMessage:
+    """An answer whose calls can be run or refused: one that does not parse has what came as its argument.
+
+    Raises ModelError where it does nothing but call tools that were not offered.
+    """
+    if not isinstance(message, AIMessage) or not (message.tool_calls or message.invalid_tool_calls):
         return message
     unread = [
-        ToolCall(name=call["name"], args={}, id=call["id"], type="tool_call")
+        ToolCall(name=call["name"] or "?", args={_UNREAD: call["args"]}, id=call["id"], type="tool_call")
         for call in message.invalid_tool_calls
-        if call["name"] and call["id"]
     ]
-    return message.model_copy(update={"tool_calls": [*message.tool_calls, *unread], "invalid_tool_calls": []})
+    if not offered and not message.text.strip():
+        raise ModelError("the model only calls tools, which it was not offered any more", "empty")
+    calls = [*message.tool_calls, *unread] if offered else []
+    return message.model_copy(update={"tool_calls": calls, "invalid_tool_calls": []})
 
 
 def _listed(faults: Sequence[Fault]) -> str:
