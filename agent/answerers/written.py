@@ -395,7 +395,11 @@ def _parsed(message: BaseMessage, offered: bool) -> BaseMessage:
         for call in message.invalid_tool_calls
     ]
     if not offered and not message.text.strip():
-        raise ModelError("the model only calls tools, which it was not offered any more", "empty")
+        raise ModelError(
+            "the model only calls tools, of which it has no more; raise CHAINCITE_MAX_TOOL_CALLS or"
+            " CHAINCITE_MAX_REQUESTS, or choose another --model",
+            "empty",
+        )
     calls = [*message.tool_calls, *unread] if offered else []
     return message.model_copy(update={"tool_calls": calls, "invalid_tool_calls": []})
 

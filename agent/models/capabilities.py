@@ -92,6 +92,11 @@ class Capabilities:
         return {name: value for name, value in body.items() if name in kept or name not in lacking}
 
 
+def forget() -> None:
+    """Makes this process read anew what libraries keep of endpoints."""
+    _remembered.cache_clear()
+
+
 @cache
 def _remembered(folder: Path, url: str, model: str) -> set[str]:
     """What the library keeps of a model at an endpoint; one set for all of this process."""
