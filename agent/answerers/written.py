@@ -27,7 +27,6 @@ from langchain_core.messages import (
     BaseMessage,
     HumanMessage,
     SystemMessage,
-    ToolCall,
     ToolMessage,
 )
 
@@ -39,6 +38,7 @@ from agent.grounding.pipeline import Fault, Grounder, Grounding
 from agent.memory.conversations import Turn
 from agent.memory.followup import names, needs_context
 from agent.models import Models
+from agent.models.tool_calls import UNREAD, with_calls
 from agent.requests.context import Evidence, Request, Terms, compose, fitted
 from agent.text.normalize import is_foreign
 from agent.text.render import one_line
@@ -61,9 +61,6 @@ _KEPT = 3
 
 _TURNS = 4
 """Turns of the conversation that a follow-up is read with."""
-
-_UNREAD = "unread"
-"""The one argument of a call that could not be read: what came instead of arguments."""
 
 _SEVERAL = re.compile(
     r"\b(?:compare|comparison|differ\w*|versus|vs\.?|both|between|relat\w+|interact\w*|combin\w+)\b"
@@ -367,7 +364,7 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
             )
         finally:
             await reading
-        return replace(response, result=[_parsed(message, bool(offered)) for message in response.result])
+        return replace(response, result=[with_calls(message, bool(offered)) for message in response.result])
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
@@ -376,32 +373,11 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
         call = request.tool_call
         try:
             self._models.allowance.tool_call()
-            if _UNREAD in call["args"]:
+            if UNREAD in call["args"]:
                 raise ModelError("the arguments are not one whole JSON object; call again with one")
             return await handler(request)
         except ChainciteError as error:
             return ToolMessage(f"Error: {error}", tool_call_id=call["id"], name=call["name"], status="error")
-
-
-def _parsed(message: BaseMessage, offered: bool) -> BaseMessage:
-    """An answer whose calls can be run or refused: one that does not parse has what came as its argument.
-
-    Raises ModelError where it does nothing but call tools that were not offered.
-    """
-    if not isinstance(message, AIMessage) or not (message.tool_calls or message.invalid_tool_calls):
-        return message
-    unread = [
-        ToolCall(name=call["name"] or "?", args={_UNREAD: call["args"]}, id=call["id"], type="tool_call")
-        for call in message.invalid_tool_calls
-    ]
-    if not offered and not message.text.strip():
-        raise ModelError(
-            "the model only calls tools, of which it has no more; raise CHAINCITE_MAX_TOOL_CALLS or"
-            " CHAINCITE_MAX_REQUESTS, or choose another --model",
-            "empty",
-        )
-    calls = [*message.tool_calls, *unread] if offered else []
-    return message.model_copy(update={"tool_calls": calls, "invalid_tool_calls": []})
 
 
 def _listed(faults: Sequence[Fault]) -> str:

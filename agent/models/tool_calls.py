@@ -9,8 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall
+
+from index.errors import ModelError
+
 _DECORATED = re.compile(r"(?:functions?\.)?([\w-]+?)(?::\d+)?")
 """A name, and what gpt-oss and Kimi put around it: `functions.search:0`."""
+
+
+UNREAD = "unread"
+"""The one argument of a call that could not be read: what came instead of arguments."""
 
 
 @dataclass
@@ -104,6 +112,27 @@ def parsed(arguments: str) -> dict[str, Any] | None:
     if found is None or found == "":
         return {}
     return found if isinstance(found, dict) else None
+
+
+def with_calls(message: BaseMessage, offered: bool) -> BaseMessage:
+    """An answer whose calls can be run or refused: one that does not parse has what came as its argument.
+
+    Raises ModelError where it does nothing but call tools that were not offered.
+    """
+    if not isinstance(message, AIMessage) or not (message.tool_calls or message.invalid_tool_calls):
+        return message
+    unread = [
+        ToolCall(name=call["name"] or "?", args={UNREAD: call["args"]}, id=call["id"], type="tool_call")
+        for call in message.invalid_tool_calls
+    ]
+    if not offered and not message.text.strip():
+        raise ModelError(
+            "the model only calls tools, of which it has no more; raise CHAINCITE_MAX_TOOL_CALLS or"
+            " CHAINCITE_MAX_REQUESTS, or choose another --model",
+            "empty",
+        )
+    calls = [*message.tool_calls, *unread] if offered else []
+    return message.model_copy(update={"tool_calls": calls, "invalid_tool_calls": []})
 
 
 def _text(value: Any) -> str:
