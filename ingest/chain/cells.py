@@ -41,9 +41,9 @@ def is_nothing(value: Any) -> bool:
 
 
 def as_text(value: Any, shape: str) -> str | None:
-    """A value as the rules of its shape have it; None for nothing, what cannot be read as it is.
+    r"""A value as the rules of its shape have it; None for nothing, what cannot be read as it is.
 
-    >>> as_text("0x", "int64"), as_text(17.0, "int64"), as_text("\\\\\\\\xAB", "data")
+    >>> as_text("0x", "int64"), as_text(17.0, "int64"), as_text("\\xAB", "data")
     ('0', '17', '0xAB')
     """
     if isinstance(value, Mapping):  # a number of ethers, a buffer of Node

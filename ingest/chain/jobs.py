@@ -76,7 +76,7 @@ class ChainJob:
         read = 0
         for file in sorted(files, key=lambda file: _ORDER.index(file.kind)):
             faults = _Told(file.path)
-            for batch in batches(file, self._chain, faults.tell):
+            for batch in batches(file, self._chain, faults.tell, partial(self._writer.orphan, self._chain)):
                 prepared = self.prepared(file.kind, batch)
                 faults.no_hash |= prepared["block_hash"].null_count > 0
                 rows |= {name: rows[name] + new for name, new in self._add(file.kind, prepared).items()}

@@ -183,13 +183,13 @@ def test_transfers_of_coins_and_of_things_are_told_apart_by_their_topics() -> No
 
 
 def test_what_is_not_decoded_says_why() -> None:
-    dirty = "0x" + "f" * 24 + "11" * 20
+    address = "0x" + word(1)
     rows = decoded(
         Decoder(known_events()),
         ([], "0x1234"),
         (["0x" + "ab" * 32], "0x"),
-        ([TRANSFER, dirty], "0x"),
-        ([TRANSFER, dirty, dirty], "0x" + word(1)),
+        ([TRANSFER, address], "0x"),
+        ([TRANSFER, address, address], "0x"),
         ([TRANSFER, "0x" + word(1), "0x" + word(2)], "0x00"),
     )
     assert [row["undecoded"] for row in rows] == [ANONYMOUS, UNKNOWN, OTHER_TOPICS, MALFORMED, MALFORMED]
