@@ -73,20 +73,11 @@ def _codec() -> ABIDecoder:
         "uint": ("uint", None, decoding.UnsignedIntegerDecoder, any_padding),
         "int": ("int", None, decoding.SignedIntegerDecoder, any_padding),
         "address": ("address", None, decoding.AddressDecoder, any_padding),
-        "bool": (
-            "bool",
-            None,
-            decoding.BooleanDecoder,
-            {"value_bit_size": 256, "decoder_fn": staticmethod(any)},
-        ),
+        "bool": ("bool", None, decoding.BooleanDecoder, truth),
         "bytes<M>": ("bytes", True, decoding.BytesDecoder, any_padding),
+        "function": ("function", None, decoding.BytesDecoder, any_padding),
         "bytes": ("bytes", False, decoding.ByteStringDecoder, unpadded),
-        "string": (
-            "string",
-            None,
-            decoding.StringDecoder,
-            {**unpadded, "decoder_fn": staticmethod(_readable)},
-        ),
+        "string": ("string", None, decoding.StringDecoder, readable),
     }
     lenient = registry.copy()  # type: ignore[no-untyped-call]
     for label, (base, sized, kind, members) in changed.items():
