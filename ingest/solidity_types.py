@@ -8,9 +8,12 @@ lengths of arrays are computed from the constants that they name (Solidity's con
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -22,8 +25,9 @@ Types = Mapping[str, str]
 
 Names of other types stand in braces, each with the contract that it is looked up from, and lengths that are
 to be computed after `=`: `{"Pool.Order": "({Pool:Side},uint256[=2*{Pool:#SIZE}])", "Pool.Side": "uint8",
-"Pool.#SIZE": "4", "Price": "~uint128"}`. A name after `#` is a constant, an encoding after `~` that of a value
-type, and a name after `@` is looked up for a library, which calls all but value types by their names.
+"Pool.#SIZE": "int(4)", "Price": "~uint128"}`. What has `#` is a constant, what has `~` a value type; a name
+after `@` is looked up for a library, which calls all but value types by their names. `Pool.^` are the
+contracts that one is derived from.
 """
 
 NO_TYPES: Types = MappingProxyType({})
@@ -32,6 +36,7 @@ SCOPES = ("contract_declaration", "interface_declaration", "library_declaration"
 LONGEST = 2000
 """Characters of the longest signature: structs of structs could grow without end."""
 
+_BASE = "inheritance_specifier"
 _SHORT = {
     "uint": "uint256",
     "int": "int256",
@@ -44,6 +49,7 @@ _LENGTH = re.compile(r"\[=([^\[\]{}]*)\]")
 _ALIAS = re.compile(r"(?<![\w$])([\w$]+)\s+as\s+([\w$]+)")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _UNITS = {
+    "": 1,
     "wei": 1,
     "gwei": 10**9,
     "ether": 10**18,
@@ -54,30 +60,24 @@ _UNITS = {
     "weeks": 604_800,
 }
 _TOKEN = re.compile(
-    r"\s*(?:(?P<limit>type\s*\(\s*(?P<sign>u?)int(?P<bits>\d*)\s*\)\s*\.\s*(?P<end>max|min))"
-    r"|(?P<cast>u?int\d*)\s*(?=\()"
-    r"|(?P<number>0[xX][\da-fA-F_]+|\d[\d_]*(?:[eE]\d+)?)"
-    r"|(?P<name>[A-Za-z_$][\w$]*(?:\s*\.\s*[A-Za-z_$][\w$]*)*)"
-    r"|(?P<sign_of>\*\*|<<|>>|[-+*/%()&|^~]))\s*"
+    r"\s*(?:(?P<number>0[xX][\da-fA-F_]{1,99}|\d[\d_]{0,99}(?:\.\d{1,99})?(?:[eE]\d{1,2}(?!\d))?)"
+    rf"(?:\s+(?P<unit>{'|'.join(filter(None, _UNITS))})\b)?"
+    r"|(?P<name>[A-Za-z_$][\w$]*)|(?P<sign>\*\*|<<|>>|[-+*/%()&|^~]))\s*"
 )
-_OPERATORS: dict[type[ast.AST], Callable[..., int]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.floordiv,
-    ast.Mod: operator.mod,
+_ON_WHOLE: dict[type[ast.AST], Callable[[int, int], int]] = {
     ast.LShift: operator.lshift,
     ast.RShift: operator.rshift,
     ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
     ast.BitXor: operator.xor,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Invert: operator.invert,
 }
-_BITS = 256
-"""The widest number that a constant has."""
+_ON_ANY: dict[type[ast.AST], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
+_BITS = 512
+"""The widest number on the way to a length."""
 
 
 def nested(root: Node) -> Iterator[tuple[Node | None, Node]]:
@@ -101,6 +101,8 @@ def declared(root: Node) -> Iterator[tuple[str, str]]:
             yield f"{prefix}#{constant[0]}", constant[1]
         elif (encoded := _encoded(node, where)) is not None:
             yield f"{prefix}{name}", encoded
+            if bases := [text_of(child).partition("(")[0] for child in node.children if child.type == _BASE]:
+                yield f"{name}.^", " ".join(bases)
 
 
 def _encoded(node: Node, where: str) -> str | None:
@@ -131,7 +133,7 @@ def _constant(node: Node, where: str) -> tuple[str, str] | None:
     name = next((child for child in node.children if child.type == "identifier"), None)
     value = next((child for child in reversed(node.children) if child.type == "expression"), None)
     expression = _expression(value, where)
-    return (text_of(name), f"({expression})") if name is not None and expression else None
+    return (text_of(name), f"int({expression})") if name is not None and expression else None
 
 
 def type_of(node: Node | None, where: str, library: bool = False) -> str | None:
@@ -179,51 +181,67 @@ def _expression(node: Node | None, where: str) -> str | None:
 
 
 def _token(found: re.Match[str], where: str) -> str:
-    if found["limit"]:
-        bits, signed = int(found["bits"] or 256), not found["sign"]
-        top = 2 ** (bits - signed) - 1
-        return str(top) if found["end"] == "max" else f"({-top - 1 if signed else 0})"
-    if number := found["number"]:
-        digits = number.replace("_", "").lower()
-        if digits.startswith("0x"):
-            return str(int(digits, 16))
-        base, _, exponent = digits.partition("e")
-        return str(int(base) * 10 ** min(int(exponent or 0), 80))
-    if name := "".join((found["name"] or "").split()):
-        if name in _UNITS:
-            return f"*{_UNITS[name]}"
-        path, dot, last = name.rpartition(".")
-        return f"{{{where}:{path}{dot}#{last}}}"
-    return found["sign_of"] or ""
+    if found["number"]:
+        digits, times = found["number"].replace("_", "").lower(), _UNITS[found["unit"] or ""]
+        number = Fraction(int(digits, 16)) if digits.startswith("0x") else Fraction(Decimal(digits)) * times
+        return str(number) if number.denominator == 1 else f"({number})"
+    return f"{{{where}:#{found['name']}}}" if found["name"] else found["sign"]
 
 
 def computed(expression: str) -> int | None:
-    """The value of an expression of numbers and operators; None where it has none, or a huge one.
+    """The value of an expression as Solidity computes it; None where it has none, or a huge one.
 
-    >>> computed("2*(3+1)"), computed("9**9**9"), computed("f()")
-    (8, None, None)
+    Numbers are exact, as fractions; what stands in `int()` is a constant's, whose division is cut off.
+
+    >>> computed("7/2*2"), computed("int(7)/2*2"), computed("9**9**9"), computed("7/2")
+    (7, 6, None, None)
     """
     try:
-        return _value(ast.parse(expression, mode="eval").body)
-    except (ValueError, SyntaxError, ArithmeticError, RecursionError, MemoryError, KeyError, TypeError):
+        return _whole(_value(ast.parse(expression, mode="eval").body)[0])
+    except (ValueError, SyntaxError, ArithmeticError, RecursionError, MemoryError, KeyError):
         return None
 
 
-def _value(node: ast.AST) -> int:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        found = node.value
-    elif isinstance(node, ast.UnaryOp):
-        found = _OPERATORS[type(node.op)](_value(node.operand))
-    elif isinstance(node, ast.BinOp):
-        left, right = _value(node.left), _value(node.right)
-        if isinstance(node.op, ast.Pow | ast.LShift) and not 0 <= right <= _BITS:
-            raise ValueError("too large")
-        found = _OPERATORS[type(node.op)](left, right)
-    else:
-        raise ValueError("no expression")
-    if found.bit_length() > 2 * _BITS:
+def _value(node: ast.AST) -> tuple[Fraction, bool]:
+    """The value of a part of an expression, and whether it is one of a constant's type."""
+    match node:
+        case ast.Constant(value=int(number)):
+            return Fraction(number), False
+        case ast.Call(func=ast.Name(id="int"), args=[inner]):
+            return Fraction(_whole(_value(inner)[0])), True
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            value, typed = _value(inner)
+            return -value, typed
+        case ast.BinOp(left=left, op=op, right=right):
+            (one, is_typed), (other, too) = _value(left), _value(right)
+            return _bounded(_applied(op, one, other, is_typed or too)), is_typed or too
+    raise ValueError("no expression of numbers")
+
+
+def _applied(op: ast.operator, left: Fraction, right: Fraction, typed: bool) -> Fraction:
+    if isinstance(op, ast.Div):
+        return Fraction(math.trunc(left / right)) if typed else left / right
+    if isinstance(op, ast.Mod):
+        return left - right * math.trunc(left / right)
+    if isinstance(op, ast.Pow | ast.LShift) and not 0 <= right <= _BITS:
         raise ValueError("too large")
-    return found
+    if isinstance(op, ast.Pow):
+        return left ** _whole(right)
+    if type(op) in _ON_ANY:
+        return _ON_ANY[type(op)](left, right)
+    return Fraction(_ON_WHOLE[type(op)](_whole(left), _whole(right)))
+
+
+def _bounded(value: Fraction) -> Fraction:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > _BITS:
+        raise ValueError("too large")
+    return value
+
+
+def _whole(value: Fraction) -> int:
+    if value.denominator != 1:
+        raise ValueError("no whole number")
+    return value.numerator
 
 
 class Resolver:
@@ -267,10 +285,17 @@ class Resolver:
 
     def _meant(self, where: str, name: str) -> list[str]:
         """The qualified names that a name in a contract may mean: its own, one at the top, else any."""
-        for qualified in (f"{where}.{name}", name):
-            if qualified in self._types:
-                return [qualified]
-        return self._by_last.get(name.rpartition(".")[2], [])
+        own = self._inherited(where, name, set()) or (name if name in self._types else None)
+        return [own] if own else self._by_last.get(name.rpartition(".")[2], [])
+
+    def _inherited(self, where: str, name: str, seen: set[str]) -> str | None:
+        """The qualified name of what a contract declares, or else the contracts that it is derived from."""
+        if f"{where}.{name}" in self._types:
+            return f"{where}.{name}"
+        seen.add(where)
+        bases = self._types.get(f"{where}.^", "").split()
+        found = (self._inherited(base, name, seen) for base in reversed(bases) if base not in seen)
+        return next(filter(None, found), None)
 
     def _of(self, qualified: str) -> str | None:
         if qualified not in self._found:

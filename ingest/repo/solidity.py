@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 from ingest import selectors
 from ingest.selectors import Imports, Types
@@ -27,17 +28,35 @@ class Declarations:
             self._by_name.setdefault(posixpath.basename(path), []).append(path)
 
     def types(self, path: str, body: bytes) -> Types:
-        """The types that a file can name, of all files that it imports, near or far."""
+        """The types that a file can name, of all files that it imports, near or far.
+
+        Where one of them is not in the commit, as those of a submodule, a type of the commit will do.
+        """
         found: dict[str, str] = {}
-        waiting, seen = list(self._imported(path, selectors.imports(body))), {path}
+        own = selectors.imports(body)
+        waiting, seen = self._imported(path, own), {path}
+        lacks = len(waiting) < len(own.paths)
         while waiting and len(seen) <= _MOST:
             other = waiting.pop()
             if other not in seen:
                 seen.add(other)
                 declared = self._of(other)
                 found.update(declared.types)
-                waiting += self._imported(other, declared)
-        return found
+                further = self._imported(other, declared)
+                lacks |= len(further) < len(declared.paths)
+                waiting += further
+        return {**self._everywhere, **found} if lacks else found
+
+    @cached_property
+    def _everywhere(self) -> Types:
+        """The types of the whole commit that have one meaning, for files that import what is not in it."""
+        found: dict[str, str] = {}
+        twice = set()
+        for path in self._files:
+            for name, encoded in self._of(path).types.items():
+                if found.setdefault(name, encoded) != encoded:
+                    twice.add(name)
+        return {name: encoded for name, encoded in found.items() if name not in twice}
 
     def _of(self, path: str) -> Imports:
         oid = self._files[path]
