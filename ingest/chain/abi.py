@@ -14,12 +14,11 @@ from typing import Any
 
 from index.errors import SourceError
 from ingest import selectors
-from ingest.chain.human_abi import Unreadable, declaration, structs_of
+from ingest.chain.human_abi import Unreadable, declaration, statements, structs_of
 from ingest.grammar import SOLIDITY
 from ingest.selectors import DeclaredEvent
 
 _KNOWN = Path(__file__).with_name("known.toml")
-_STATEMENT = re.compile(r"(?:[^;{}\n]|\n(?!\s*(?:event|function|error|struct)\b)|\{[^{}]*\})+")
 _DEEPEST = 12
 """Levels of a JSON file that declarations are looked for in."""
 
@@ -121,7 +120,7 @@ def _events_of(text: str, declared_in: str) -> list[EventSignature]:
     except ValueError:
         if re.search(r"\b(?:contract|interface|library)\s+[\w$]+[^;]*\{", text):
             return _events_of_solidity(text, declared_in)
-        parts = [part.strip() for part in _STATEMENT.findall(text)]
+        parts = list(statements(text))
     lines = [part for part in parts if isinstance(part, str)]
     structs = structs_of(lines)
     return [

@@ -11,6 +11,7 @@ _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ELEMENTARY = re.compile(
     r"address|bool|string|function|bytes(?:[1-9]|[12]\d|3[0-2])?|u?int\d{0,3}|u?fixed\w*"
 )
+_BEGINNING = re.compile(r"\b(?:event\s+[\w$]+\s*\(|struct\s+[\w$]+\s*\{)")
 _FUNCTION_WORDS = {"external", "internal", "view", "pure", "payable", "returns"}
 _PLACES = {"memory", "calldata", "storage", "payable"}
 
@@ -55,6 +56,23 @@ Argument(name='arg1', type='bytes32', indexed=True))
     if kind == "event" and [word for word in words if word not in ("anonymous", ";")]:
         raise Unreadable(f"{words[0]!r} after the arguments")
     return Declaration(kind, name, arguments, "anonymous" in words)
+
+
+def statements(text: str) -> Iterator[str]:
+    """The events and structs that a text declares, whatever stands between them.
+
+    >>> list(statements("abi = ['event A(uint a) anonymous', 'error B()'] // event C()"))
+    ['event A(uint a) anonymous']
+    """
+    bare = _COMMENT.sub(" ", text)
+    for found in _BEGINNING.finditer(bare):
+        depth, end = 0, found.end() - 1
+        for end in range(found.end() - 1, len(bare)):
+            depth += (bare[end] in "({") - (bare[end] in ")}")
+            if not depth:
+                break
+        anonymous = re.compile(r"\s*anonymous\b").match(bare, end + 1)
+        yield bare[found.start() : anonymous.end() if anonymous else end + 1]
 
 
 def structs_of(lines: Iterable[str]) -> dict[str, str]:
