@@ -42,7 +42,7 @@ _SPELLINGS: Mapping[str, Mapping[str, str]] = {
     },
     "transfers": {
         **_BLOCK,
-        "transaction_hash": _TRANSACTION_HASH,
+        "transaction_hash": f"{_TRANSACTION_HASH} hash",
         "log_index": _LOG_INDEX,
         "token_address": "tokenaddress erc20 erc721 contractaddress",
         "from_address": "fromaddress from",
@@ -96,19 +96,33 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "blocks": ("block_number", "block_hash"),
 }
 _TOPICS = {"topics", *(f"topic{at}" for at in range(5))}
+_IN_LOGS = {*_TOPICS, *_LOG_INDEX.split()}
 _OF_TOKENS = {
     *("tokenaddress", "erc20", "erc721", "tokenid", "tokensymbol", "tokendecimal", "tokenname"),
     *("amountraw", "rawamount", "evtindex"),
 }
-_OF_TRANSACTIONS = {
-    *("nonce", "gas", "gasprice", "input", "inputdata", "transactiontype"),
-    *("receiptstatus", "txreceiptstatus", "receiptgasused", "maxfeepergas", "receiptcontractaddress"),
+_OWN: Mapping[str, set[str]] = {
+    "events": _TOPICS,
+    "transfers": {*_OF_TOKENS, *_LOG_INDEX.split()},
+    "transactions": {
+        *("nonce", "gas", "gasprice", "input", "inputdata", "transactiontype"),
+        *("receiptstatus", "txreceiptstatus", "receiptgasused", "maxfeepergas", "receiptcontractaddress"),
+    },
+    "blocks": {
+        *("number", "parenthash", "miner", "author", "basefeepergas", "transactioncount", "txcount"),
+        *("stateroot", "receiptsroot", "logsbloom", "extradata", "difficulty", "sha3uncles"),
+    },
 }
-_OF_BLOCKS = {
-    *("number", "parenthash", "miner", "author", "basefeepergas", "transactioncount", "txcount"),
-    *("stateroot", "receiptsroot", "logsbloom", "extradata", "difficulty", "sha3uncles"),
+"""Columns of which a table has one at least."""
+
+_FOREIGN: Mapping[str, set[str]] = {
+    "events": {"tokenaddress", "erc20", "erc721"},
+    "transfers": _TOPICS,
+    "transactions": _OF_TOKENS | _IN_LOGS,
+    "blocks": _IN_LOGS | {*_TRANSACTION_HASH.split(), "from", "to", "fromaddress", "toaddress", "address"},
 }
-"""Columns that one table alone has."""
+"""Columns that a table has none of."""
+
 _ADDRESSES = {"address", "from_address", "to_address", "token_address", "contract_address", "miner"}
 _SHAPES = {
     "hash": (r"^0x[0-9a-f]{64}$", "0x and 64 hex digits"),
@@ -198,19 +212,19 @@ def _standing(lines: list[int], columns: Columns) -> tuple[list[int], Columns, f
 def _kind_of(location: Path, names: Mapping[str, str], asked: str | None) -> str:
     """The table that a file is of: by what only that table has."""
     lacking = {kind: _lacking(kind, names) for kind in (_NEEDED if asked is None else [asked])}
-    whole = [kind for kind, lacks in lacking.items() if not lacks]
-    if asked is not None and whole:
+    if asked is not None and not lacking[asked]:
         return asked
-    marked = [kind for kind in whole if _is_marked(kind, set(names))]
-    if len(marked) == 1:
-        return marked[0]
+    could = [kind for kind, lacks in lacking.items() if not lacks and not names.keys() & _FOREIGN[kind]]
+    sure = [kind for kind in could if names.keys() & _OWN[kind] or _is_of_blocks(kind, names)]
+    if len(sure) == 1:
+        return sure[0]
     has = f"{location.name} has the columns {', '.join(sorted(names.values())[:12])}"
-    if whole:
+    if could:
         raise SourceError(
-            f"{has}, by which it could hold {' or '.join(map(_what, marked or whole))}: give it with --blocks"
+            f"{has}, by which it could hold {' or '.join(map(_what, sure or could))}: give it with --blocks"
             " or --transactions, or export it with more columns, as ethereum-etl or cryo do"
         )
-    nearest = min(lacking, key=lambda kind: len(lacking[kind]) / len(_NEEDED[kind]))
+    nearest = _nearest(names, lacking)
     raise SourceError(
         f"{has}; to be read as {_what(nearest)} it lacks {', '.join(lacking[nearest])}; export it again with"
         " these, as ethereum-etl or cryo do"
@@ -226,18 +240,20 @@ def _lacking(kind: str, names: Mapping[str, str]) -> list[str]:
     return [*lacks, "topics"] if kind == "events" and not _TOPICS & names.keys() else lacks
 
 
-def _is_marked(kind: str, names: set[str]) -> bool:
-    """Whether columns are of this table, and of no other."""
-    of_transaction = names & set(_COLUMNS["events"]["transaction_hash"])
-    in_logs = names & (_TOPICS | set(_LOG_INDEX.split()))
-    if kind == "events":
-        return not names & {"tokenaddress", "erc20", "erc721"}
-    if kind == "transfers":
-        return not names & (_TOPICS | _OF_TRANSACTIONS)
-    if kind == "transactions":
-        return bool(names & _OF_TRANSACTIONS) and not names & _OF_TOKENS and not in_logs
-    only = (names & _NAMES) <= {name for spelled in _COLUMNS["blocks"].values() for name in spelled}
-    return not of_transaction and not in_logs and bool(names & _OF_BLOCKS or (only and "hash" not in names))
+def _is_of_blocks(kind: str, names: Mapping[str, str]) -> bool:
+    """Whether a hash is said to be a block's, and there is nothing that blocks have not."""
+    own = {name for spelled in _COLUMNS["blocks"].values() for name in spelled}
+    return kind == "blocks" and "hash" not in names and (names.keys() & _NAMES) <= own
+
+
+def _nearest(names: Mapping[str, str], lacking: Mapping[str, list[str]]) -> str:
+    """The table that a file which is of none was most likely meant for."""
+    left = {kind: len(lacks) / len(_NEEDED[kind]) for kind, lacks in lacking.items() if lacks}
+    if "transfers" in left and names.keys() & _OF_TOKENS:
+        return "transfers"
+    if "events" in left and {"data", "rawlogdata"} & names.keys() and names.keys() & _IN_LOGS:
+        return "events"
+    return min(left, key=left.__getitem__)
 
 
 def typed(kind: str, lines: list[int], columns: Columns, tell: Tell, unit: str = "line") -> pa.Table:
