@@ -155,6 +155,8 @@ def _status(error: openai.APIStatusError, model: str, url: str) -> ModelError:
         )
     if status == 402 or error.code == "insufficient_quota":
         return ModelError(f"the account at {url} has no credit left ({said})", "credit")
+    if error.code == "content_filter":
+        return withheld(model)
     if error.code == "context_length_exceeded":
         return too_long(model, said)
     if status in _PASSING or status >= 500:

@@ -15,6 +15,9 @@ _PAIRS = {
 }
 """What opens and closes reasoning, by DeepSeek and Qwen, Seed, Magistral, Kimi, OpenThinker, gpt-oss."""
 
+_CALL = "<tool_call>"
+"""What opens a tool call that Hermes or Qwen writes as text, where its server does not read it."""
+
 _LEADING = {
     "<thought>": "</thought>",
     "<reasoning>": "</reasoning>",
@@ -23,8 +26,8 @@ _LEADING = {
 }
 """Words that an answer might use itself: they open reasoning before its first word alone."""
 
-_CLOSES = _PAIRS | _LEADING
-_ANYWHERE = {*_PAIRS, *_PAIRS.values()}
+_CLOSES = {**_PAIRS, **_LEADING, _CALL: "</tool_call>"}
+_ANYWHERE = {_CALL, *_PAIRS, *_PAIRS.values()}
 _TAGS = (*_CLOSES, *_CLOSES.values())
 _TAG = re.compile("|".join(map(re.escape, _TAGS)), re.IGNORECASE)
 _LONGEST = max(map(len, _TAGS))
@@ -36,8 +39,9 @@ class UnopenedReasoning(ValueError):
 
 
 class ReasoningFilter:
-    r"""Passes the words of an answer on, without reasoning. For one answer.
+    r"""Passes the words of an answer on, without reasoning and tool calls. For one answer.
 
+    calls: the text of each call that stood among the words.
     hold: whether all is kept back until reasoning is closed, or the answer ends: for models whose prompt
     ends with the opening tag, so that only the closing one is seen.
 
@@ -48,8 +52,9 @@ class ReasoningFilter:
 
     def __init__(self, hold: bool = False) -> None:
         self._hold = hold
-        self._held = self._pending = self._close = ""
+        self._held = self._pending = self._close = self._call = ""
         self._shown = False
+        self.calls: list[str] = []
 
     def feed(self, text: str) -> str:
         """What may be shown now. Raises UnopenedReasoning where what was shown turns out to be reasoning."""
@@ -59,7 +64,7 @@ class ReasoningFilter:
             before, tag = self._pending[: found.start()], found[0].lower()
             self._pending = self._pending[found.end() :]
             if self._close:
-                self._close = ""
+                self._set_aside(before, ends=True)
             elif tag in _CLOSES:
                 out, self._close = out + before, _CLOSES[tag]
             elif self._shown:
@@ -67,8 +72,11 @@ class ReasoningFilter:
             else:
                 out, self._hold = "", False
         ready = len(self._pending) - _partial(self._pending)
-        out += "" if self._close else self._pending[:ready]
-        self._pending = self._pending[ready:]
+        text, self._pending = self._pending[:ready], self._pending[ready:]
+        if self._close:
+            self._set_aside(text)
+        else:
+            out += text
         if self._hold:
             self._held = out
             return ""
@@ -77,8 +85,19 @@ class ReasoningFilter:
     def end(self) -> str:
         """What is left to be shown at the end of the answer."""
         rest = "" if self._close else self._pending
+        if self._close:
+            self._set_aside(self._pending, ends=True)
         held, self._held, self._pending = self._held, "", ""
         return self._passed(held + rest)
+
+    def _set_aside(self, text: str, ends: bool = False) -> None:
+        """Keeps the text of a call, and forgets that of reasoning. ends: whether it is the last of it."""
+        if self._close == _CLOSES[_CALL]:
+            self._call += text
+        if ends and self._close == _CLOSES[_CALL]:
+            self.calls.append(self._call)
+        if ends:
+            self._close = self._call = ""
 
     def _next_tag(self, out: str) -> re.Match[str] | None:
         """The next tag that means something where it stands. out: the text before `_pending`."""

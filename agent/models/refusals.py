@@ -18,7 +18,8 @@ _NAMES = {
     "stream": r"stream(?:ing)?",
     "tools": r"tools?|tool[_ -]?(?:use|calls?|calling|choice)|functions?[_ -]?(?:calls?|calling)?",
     "response_format": r"response_format|json[_ ](?:schema|object|mode)|structured[_ ]outputs?",
-    SYSTEM: r"system (?:role|message|prompt|instruction)s?|roles? must alternate|developer instruction",
+    SYSTEM: r"(?:system|developer)['\"`]? (?:role|message|prompt|instruction)s?"
+    r"|role:? ?['\"`]?(?:system|developer)|roles? must alternate",
 }
 """How errors name a part of a request, beside the field's own name."""
 
@@ -38,7 +39,9 @@ _TOO_LONG = re.compile(
     r"context[ _](?:length|window|size)|maximum context|reduce the length|prompt is too long", re.IGNORECASE
 )
 _UNREAD_CALL = re.compile(
-    r"tool_use_failed|failed to (?:call|parse)|tool_call_id|role ['\"`]?tool\b|preceding", re.IGNORECASE
+    r"tool_use_failed|failed to (?:call|parse)|tool_call_id|preceding|calls and responses"
+    r"|\broles?\b.{0,40}\btool\b|\btool\b.{0,20}\brole\b",
+    re.IGNORECASE,
 )
 """Words of an endpoint that could not read a call of its model's, or what was said of one."""
 

@@ -76,6 +76,15 @@ class ToolCalls:
             return id_ != call.id
         return bool(name and call.name and call.arguments) and parsed(call.arguments) is not None
 
+    def add_text(self, text: str) -> None:
+        """Takes a call that a model wrote among its words: an object of a name and arguments."""
+        given = parsed(text)
+        if given is None:
+            self._calls.append(_Call(None, arguments=text))
+        else:
+            arguments = given.get("arguments", given.get("parameters"))
+            self._calls.append(_Call(None, name=_text(given.get("name")), arguments=json.dumps(arguments)))
+
     def finished(self) -> list[dict[str, Any]]:
         """The calls as the interface has them; ids are unique.
 

@@ -110,7 +110,7 @@ class _Source:
 
     @classmethod
     async def begin(cls, stream: _Events) -> _Source:
-        chunks = _whole(stream) if await _is_whole(stream) else aiter(stream)
+        chunks = _whole(stream) if await _is_whole(stream) else _streamed(stream)
         return cls(stream, chunks, await anext(chunks, None))
 
     async def chunks(self) -> AsyncIterator[object]:
@@ -131,11 +131,22 @@ async def _is_whole(stream: _Events) -> bool:
 async def _whole(stream: _Events) -> AsyncIterator[object]:
     answer = json.loads(stream.response.content)
     stream.ended = True
-    if isinstance(answer, dict) and answer.get("error"):
-        error = answer["error"]
+    _refuse_errors(stream, answer)
+    yield answer
+
+
+async def _streamed(stream: _Events) -> AsyncIterator[object]:
+    async for chunk in stream:
+        _refuse_errors(stream, chunk)
+        yield chunk
+
+
+def _refuse_errors(stream: _Events, chunk: object) -> None:
+    """Raises APIError for an error in the place of an answer, of which some endpoints give no status."""
+    if isinstance(chunk, dict) and (chunk.get("error") or chunk.get("object") == "error"):
+        error = chunk.get("error") or chunk
         message = error.get("message") if isinstance(error, dict) else error
         raise openai.APIError(str(message), stream.response.request, body=error)
-    yield answer
 
 
 class Answer:
@@ -208,6 +219,8 @@ class Answer:
     def _last(self) -> dict[str, Any]:
         text = self._words.end()
         self._tail = (self._tail + text).rstrip()[-1:]
+        for call in self._words.calls:
+            self._calls.add_text(call)
         calls = self._calls.finished() if self._offered else []
         return self._chunk(text, calls, self._finish or self._unsaid_finish(calls), self._usage)
 
@@ -238,8 +251,8 @@ def _words(content: object) -> Iterator[str]:
     """The text of a content: a string, or parts of which those of text count."""
     if isinstance(content, str):
         yield content
-    elif isinstance(content, list):
-        for part in content:
+    elif isinstance(content, list | dict):
+        for part in content if isinstance(content, list) else [content]:
             if isinstance(part, Mapping) and part.get("type", "text") in ("text", "output_text"):
                 yield from _words(part.get("text") or part.get("content") or "")
             elif isinstance(part, str):

@@ -101,6 +101,7 @@ ANSWERS = {
     "harmony": sse(
         *words(f"<|channel|>analysis<|message|>Perhaps 99.<|end|><|channel|>final<|message|>{TEXT}"), end()
     ),
+    "an object of text": sse({"content": {"type": "text", "text": TEXT}}, end()),
     "thought twice": sse(*words(f"<think>99</think><think>98</think>{TEXT}"), end()),
 }
 
@@ -129,6 +130,7 @@ def test_an_answer_is_read_however_it_is_given(name, endpoint, connect):
         (sse(*words(), end("SAFETY")), "content_filter"),
         (sse({"content": 12}, end()), "malformed"),
         (Reply(body='{"error": "overloaded"}', content_type="application/json"), "server"),
+        (sse([{"object": "error", "message": "overloaded", "code": 503}]), "server"),
     ],
 )
 def test_what_is_no_whole_answer_is_none(reply, reason, endpoint, connect):
@@ -370,6 +372,15 @@ def test_a_call_cut_off_for_lack_of_room_is_told_of(endpoint, connect):
     there = endpoint(calls(Call("search", A), Call("search", '{"que')))
     answer = asyncio.run(connect(there.url).chat().ainvoke("hi"))
     assert (len(answer.tool_calls), len(answer.invalid_tool_calls)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "written", ['{"name": "search", "arguments": %s}', '{"name": "search", "parameters": %s}']
+)
+def test_calls_written_as_text_are_calls(written, endpoint, connect):
+    there = endpoint(sse(*words(f"<think>x</think><tool_call>\n{written % A}\n</tool_call>"), end()))
+    answer = asyncio.run(connect(there.url).chat().ainvoke("hi"))
+    assert (answer.text, [call["args"] for call in answer.tool_calls]) == ("", [{"query": "toll"}])
 
 
 def test_legacy_calls_are_calls(endpoint, connect):

@@ -335,8 +335,8 @@ contract C is Base {
     mapping(Top => mapping(Price p => Deep[])) public deep;
     function(uint) external returns (bool) public cb;
     bool transient public flag;
-    function b(uint[K / 5] memory, uint[Z - 1][] memory, int[(N ** N) >> 3 | 1] memory, int[W] memory) public {}
-    function d(L.E k, Deep calldata x, address payable y, Who[HOURS] memory w, bytes1[1e1] memory u) external {}
+    function b(uint[K / 5] memory, uint[Z - 1][] memory, int[N ** N >> 3 | 1] memory, int[W] memory) public {}
+    function d(L.E k, Deep calldata x, address payable y, Who[HOURS] memory w, bytes1[1e1] memory) public {}
     event Moved(address indexed, Deep, L.E[] indexed e, function(uint) external f);
     event Quiet(uint a) anonymous;
     error Oops(Deep d, Price);

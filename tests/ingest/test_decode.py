@@ -257,7 +257,7 @@ PLACES = {
     "viem": ["struct Leg { address who; uint256 n; }", "event Swept(address indexed, Leg[] legs)"],
     "lines": "event Swept(address indexed,\n  (address, uint)[] legs);\nerror Bad(uint a);\n// event Old();",
     "a script": "const abi = parseAbi(['event Swept(address indexed, (address, uint)[] legs)'])",
-    "Solidity": "interface I { struct Leg { address who; uint n; } event Swept(address indexed, Leg[] legs); }",
+    "Solidity": "interface I { struct L { address who; uint n; } event Swept(address indexed, L[] legs); }",
 }
 
 
