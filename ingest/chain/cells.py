@@ -21,6 +21,9 @@ _WHOLE = re.compile(r"([+-]?\d+)(?:\.0*)?n?")
 _EXACT = 1 << 53
 """Floats below hold every whole number exactly."""
 
+_LATEST = 100_000_000_000
+"""Seconds since 1970 that no block has; more are thousandths, millionths or billionths."""
+
 _DIGITS = {"hash": 64, "address": 40}
 
 
@@ -144,7 +147,7 @@ def _written(text: str) -> datetime | None:
 
 def _since_1970(count: float) -> datetime:
     """A time by seconds since 1970, or by thousandths, millionths or billionths, as the size tells."""
-    for scale in (1_000_000_000, 1_000_000, 1_000):
-        if count >= 100_000_000_000 * scale / 1_000:
-            return datetime.fromtimestamp(count / scale, UTC)
-    return datetime.fromtimestamp(count, UTC)
+    scale = 1
+    while count / scale >= _LATEST:
+        scale *= 1_000
+    return datetime.fromtimestamp(count / scale, UTC)

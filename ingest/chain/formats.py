@@ -81,12 +81,15 @@ def _bytes_of(location: Path) -> IO[bytes]:
     return gzip.open(location) if location.suffix == ".gz" else location.open("rb")  # type: ignore[return-value]
 
 
-def _text_of(location: Path) -> TextIOWrapper:
-    """A file as text, by its byte order mark, else as UTF-8."""
+def _encoding(location: Path) -> str:
+    """The encoding of a text file by its byte order mark, else UTF-8."""
     with _bytes_of(location) as body:
         start = body.read(4)
-    encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
-    return TextIOWrapper(_bytes_of(location), encoding=encoding, errors="replace", newline="")
+    return next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
+
+
+def _text_of(location: Path) -> TextIOWrapper:
+    return TextIOWrapper(_bytes_of(location), encoding=_encoding(location), errors="replace", newline="")
 
 
 def _named(names: Collection[str]) -> dict[str, str]:
@@ -132,13 +135,20 @@ def _is_json(text: str) -> bool:
 def _records_of_lines(
     location: Path, wanted: Collection[str], tell: Tell, refusals: list[str]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    with _text_of(location) as body:
+    row: tuple[str, ...] = ()
+    plain = _encoding(location) == "utf-8"
+    body: IO[Any] = _bytes_of(location) if plain else _text_of(location)
+    with body:
         for at, line in enumerate(body, start=1):
             if line.isspace():
                 continue
             try:
                 value = from_json(line, cache_strings="keys")
+                if isinstance(value, dict) and tuple(value) == row:  # a row as the one before
+                    yield at, value
+                    continue
                 some = rows_of(value, wanted)
+                row = tuple(value) if some and some[0] is value else row
             except Refused as error:
                 refusals.append(str(error))
                 tell(f"line {at} is an endpoint's refusal ({error})")
