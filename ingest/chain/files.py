@@ -6,7 +6,7 @@ Integers stay exact: they are text on the way, and a float that holds no whole n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from index.errors import SourceError
 from index.events import SCHEMAS
 from ingest.chain.cells import as_text, as_time, as_topics, is_nothing, is_true
-from ingest.chain.formats import Columns, Opened, Tell, opened
+from ingest.chain.formats import Columns, Tell, opened
 
 _BLOCK = {
     "block_number": "blocknumber blocknum blockheight evtblocknumber blockno",
@@ -164,10 +164,11 @@ def batches(
     SourceError when the file breaks off.
     """
     found = opened(file.location, _NAMES, tell)
-    chosen = _chosen(file.kind, found)
     retrieved = pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC"))
     for numbers, columns in found.batches:
-        lines, given, gone = _standing(numbers, {column: columns[name] for column, name in chosen.items()})
+        chosen = _chosen(file.kind, columns.keys() | found.names.keys())
+        given = {column: columns[name] for column, name in chosen.items() if name in columns}
+        lines, given, gone = _standing(numbers, given)
         if gone:
             displaced(gone)
         table = typed(file.kind, lines, given, tell, found.unit)
@@ -176,10 +177,10 @@ def batches(
         yield table.append_column("retrieved_at", pa.repeat(retrieved, table.num_rows))
 
 
-def _chosen(kind: str, file: Opened) -> dict[str, str]:
-    """The folded name in a file of each column that it has."""
+def _chosen(kind: str, there: Collection[str]) -> dict[str, str]:
+    """The folded name in a file of each column that it has. there: the names of the file."""
     spelled = {
-        column: next((name for name in names if name in file.names), None)
+        column: next((name for name in names if name in there), None)
         for column, names in _COLUMNS[kind].items()
     }
     chosen = {column: name for column, name in spelled.items() if name}

@@ -111,7 +111,9 @@ def _json(location: Path, wanted: Collection[str], tell: Tell) -> Opened:
     def rows() -> Batches:
         rest = chain(first, records)
         while some := list(islice(rest, ROWS)):
-            columns = {name: [record.get(given) for _, record in some] for name, given in names.items()}
+            later = _named(set(chain.from_iterable(record for _, record in some)) - {*names.values()})
+            known = {**later, **names}
+            columns = {name: [record.get(given) for _, record in some] for name, given in known.items()}
             yield [at for at, _ in some], columns
 
     return Opened(names, rows(), unit)

@@ -330,6 +330,14 @@ def test_removed_logs_do_not_stand_and_take_back_what_was_told(tmp_path: Path) -
     assert len(titles) == 2
 
 
+def test_a_mark_that_first_comes_late_counts(tmp_path: Path) -> None:
+    rows = [log(7, at) for at in range(150)]
+    file = tmp_path / "logs.jsonl"
+    file.write_text("\n".join(map(json.dumps, [*rows, {**rows[3], "removed": True}])))
+    found, _ = read(file)
+    assert [row["log_index"] for row in found] == [at for at in range(150) if at != 3]
+
+
 def test_a_log_that_comes_back_stands(tmp_path: Path) -> None:
     marks = [False, True, "false", 1, 0]
     file = tmp_path / "logs.jsonl"
