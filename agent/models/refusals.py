@@ -88,7 +88,7 @@ def _named(param: object, content: object, text: str, body: Mapping[str, Any]) -
 
 def _parts(body: Mapping[str, Any]) -> Iterator[str]:
     """The parts of a request that it can do without."""
-    yield from (name for name in body if name not in _NEEDED)
+    yield from (name for name, value in body.items() if name not in _NEEDED and value is not False)
     if any(message["role"] in ("system", "developer") for message in body["messages"]):
         yield SYSTEM
 

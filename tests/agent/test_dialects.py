@@ -254,6 +254,15 @@ def test_other_refusals_stay_what_they_are(said, endpoint, connect):
     assert (len(there.requests), models.told) == (1, ())
 
 
+def test_a_refusal_that_goes_on_ends(endpoint, connect):
+    there = endpoint(
+        Reply(status=400, body=error("stream is not supported"), content_type="application/json")
+    )
+    with pytest.raises(ModelError, match="refuses"):
+        asyncio.run(connect(there.url).chat().ainvoke("hi"))
+    assert len(there.requests) == 2
+
+
 def test_two_things_that_are_refused_are_both_left_out(endpoint, connect):
     def script(request: Request) -> Reply:
         for field in ("temperature", "stream_options"):
