@@ -88,6 +88,7 @@ EVENTS = pa.schema(
         _column("declared_in", _TEXT, "standard, contract or file whose declaration decoded it, as ERC-20"),
         _column("args", _TEXT, "arguments by name as JSON; integers are text: args->>'amount0'"),
         _column("undecoded", _TEXT, "why a log is kept raw, null where it is decoded"),
+        _column("lenient", _TEXT, "how a decoded log departs from the ABI; null where it does not"),
         _column("from_address", _TEXT, "argument from or src"),
         _column("to_address", _TEXT, "argument to or dst"),
         _column("owner", _TEXT, "argument owner"),

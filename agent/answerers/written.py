@@ -27,7 +27,6 @@ from langchain_core.messages import (
     BaseMessage,
     HumanMessage,
     SystemMessage,
-    ToolCall,
     ToolMessage,
 )
 
@@ -39,6 +38,7 @@ from agent.grounding.pipeline import Fault, Grounder, Grounding
 from agent.memory.conversations import Turn
 from agent.memory.followup import names, needs_context
 from agent.models import Models
+from agent.models.tool_calls import UNREAD, with_calls
 from agent.requests.context import Evidence, Request, Terms, compose, fitted
 from agent.text.normalize import is_foreign
 from agent.text.render import one_line
@@ -169,7 +169,7 @@ class Research:
             report=guide.report,
             answered_by=spoke,
             prompts=dict(sorted(self._used.items())),
-            notes=tuple(dict.fromkeys(self._notes)),
+            notes=tuple(dict.fromkeys((*self._models.told, *self._notes))),
             hits=tuple(hits),
             whole=self._whole,
         )
@@ -338,7 +338,7 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        """Sends what fits, and reads it. Calls that do not parse go on without arguments, to be refused."""
+        """Sends what fits, and reads it. Calls that do not parse, or of tools not offered, are not run."""
         allowance = self._models.allowance
         left = min(
             allowance.max_requests - allowance.requests - _KEPT,
@@ -364,29 +364,20 @@ class _Guide(AgentMiddleware[Any, Any, Any]):
             )
         finally:
             await reading
-        return replace(response, result=[_parsed(message) for message in response.result])
+        return replace(response, result=[with_calls(message, bool(offered)) for message in response.result])
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """What a tool says; or, where it cannot, why, in words for the model."""
+        call = request.tool_call
         try:
             self._models.allowance.tool_call()
+            if UNREAD in call["args"]:
+                raise ModelError("the arguments are not one whole JSON object; call again with one")
             return await handler(request)
         except ChainciteError as error:
-            call = request.tool_call
             return ToolMessage(f"Error: {error}", tool_call_id=call["id"], name=call["name"], status="error")
-
-
-def _parsed(message: BaseMessage) -> BaseMessage:
-    if not isinstance(message, AIMessage) or not message.invalid_tool_calls:
-        return message
-    unread = [
-        ToolCall(name=call["name"], args={}, id=call["id"], type="tool_call")
-        for call in message.invalid_tool_calls
-        if call["name"] and call["id"]
-    ]
-    return message.model_copy(update={"tool_calls": [*message.tool_calls, *unread], "invalid_tool_calls": []})
 
 
 def _listed(faults: Sequence[Fault]) -> str:

@@ -64,10 +64,15 @@ class Models:
         """What the question may still spend, and what it has spent."""
         return self._asker.allowance
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What was learnt of endpoints while this question was answered, a sentence each."""
+        return tuple(self._asker.told)
+
     def question(self, question: str, thread: str = "") -> Models:
         """The same models for a new question, whose time begins now. question, thread: ids for the ledger."""
         allowance = Allowance.of(self._asker.settings)
-        return Models(replace(self._asker, question=question, thread=thread, allowance=allowance))
+        return Models(replace(self._asker, question=question, thread=thread, allowance=allowance, told=[]))
 
     def chat(self, name: str | None = None) -> ChatModel:
         """A chat model of langchain's, asynchronous only. name: any model of the endpoint, else the first.

@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -38,6 +38,7 @@ from tenacity import (
 import agent.models.faults as faults
 import agent.models.prices as prices
 from agent.models.allowance import Allowance
+from agent.models.capabilities import ROOM, Capabilities
 from agent.models.line import NO_KEY, line, url_of
 from agent.models.tally import Tally
 from agent.models.wire import Completions
@@ -56,7 +57,10 @@ _backoff = wait_random_exponential(multiplier=0.5, max=20)
 
 @dataclass(frozen=True)
 class Asker:
-    """For whom a model speaks: the user, the conversation, the question and what that may still spend."""
+    """For whom a model speaks: the user, the conversation, the question and what that may still spend.
+
+    told: what was learnt of endpoints while it was answered, for a person.
+    """
 
     settings: Settings
     ledger: Ledger
@@ -64,6 +68,7 @@ class Asker:
     thread: str
     question: str
     allowance: Allowance
+    told: list[str] = field(default_factory=list)
 
     @property
     def transcript(self) -> Transcript:
@@ -139,8 +144,10 @@ class ChatModel(ChatOpenAI):
         """The chunks of a call; unseen: all of them are held back until the answer is whole."""
         tally = Tally(self.model_name, self._get_request_payload(messages, stop=stop, **options))
         with self._recorded(tally):
-            named = {**options, "extra_headers": _named_once(options.get("extra_headers"))}
-            held, rest = await self._begun(lambda: self._request(tally, messages, stop, named), unseen)
+            named = {**_plain(options), "extra_headers": _named_once(options.get("extra_headers"))}
+            held, rest = await self._begun(
+                lambda: self._request(tally, messages, stop, named, unseen), unseen
+            )
             async with aclosing(rest):
                 try:
                     for chunk in held:
@@ -173,19 +180,31 @@ class ChatModel(ChatOpenAI):
         return await again(begin)
 
     async def _request(
-        self, tally: Tally, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+        self,
+        tally: Tally,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: dict[str, Any],
+        unseen: bool,
     ) -> _Chunks:
         """One request: its turn, its chunks, and an error unless it ended well."""
         asker, usage, heard = self._asker, None, False
-        asker.allowance.request()
-        tally.requests += 1
+        url = url_of(asker.settings)
+        capabilities = Capabilities(asker.settings.library, url, self.model_name, asker.told)
+
+        def sent() -> None:
+            asker.allowance.request()
+            tally.requests += 1
+
+        sent()
         tally.finish, tally.text, tally.calls = "", "", 0
         async with AsyncExitStack() as stack:
             with self._translated():
                 async with asyncio.timeout(asker.allowance.seconds):
                     way = line(asker.settings)
                     await stack.enter_async_context(way.gate.entered(asker.user))
-            self.root_async_client, self.async_client = way.client, Completions(way.client)
+            self.root_async_client = way.client
+            self.async_client = Completions(way.client, capabilities, sent, hold=unseen)
             ends = time.monotonic() + min(asker.settings.request_timeout, asker.allowance.seconds)
             chunks = super()._astream(messages, stop, **options)
             await stack.enter_async_context(aclosing(chunks))  # type: ignore[type-var]
@@ -199,10 +218,19 @@ class ChatModel(ChatOpenAI):
                 if heard:
                     tally.add(usage)
         if not heard:
-            raise faults.malformed(self.model_name, url_of(asker.settings))
+            raise faults.malformed(self.model_name, url)
+        self._ended(tally, capabilities)
+
+    def _ended(self, tally: Tally, capabilities: Capabilities) -> None:
+        """Raises an error unless a request brought a whole answer."""
+        said = bool(tally.text.strip() or tally.calls)
+        if faults.is_cut_short(tally.finish) and not said and capabilities.learn(ROOM):
+            raise faults.no_room_to_reason(self.model_name)
+        if tally.calls and faults.is_cut_short(tally.finish):
+            return
         if (error := faults.unfinished(tally.finish or None, self.model_name)) is not None:
             raise error
-        if not tally.text.strip() and not tally.calls:
+        if not said:
             raise faults.empty(self.model_name)
 
     async def _next(
@@ -287,6 +315,15 @@ def _patience(state: RetryCallState) -> float:
     """Seconds before the next request: what the endpoint asks for, and no less than the backoff."""
     error = state.outcome and state.outcome.exception()
     return max(getattr(error, "after", None) or 0.0, _backoff(state))
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Options for the one way to the wire: langchain sends a request with a schema by another."""
+    extra = {name: value for name, value in options.items() if name == "response_format"}
+    if not extra:
+        return options
+    rest = {name: value for name, value in options.items() if name not in extra}
+    return {**rest, "extra_body": {**(options.get("extra_body") or {}), **extra}}
 
 
 def _named_once(headers: dict[str, str] | None) -> dict[str, str]:

@@ -13,6 +13,9 @@ from index.errors import Interrupted, ModelError
 HOPELESS = {"key", "credit", "deadline"}
 """Reasons that another model at the same endpoint would meet as well."""
 
+REASONING = "reasoning"
+"""The reason of a stop at which something was learnt of the model, so that it does not stop there again."""
+
 Failed = Callable[[ModelError, str | None], None]
 
 
@@ -47,8 +50,10 @@ class Failover(AgentMiddleware[Any, Any, Any]):
             try:
                 return await handler(request)
             except ModelError as error:
-                if isinstance(error, Interrupted) and again and error.reason not in HOPELESS:
-                    again -= 1
+                if error.reason == REASONING or (
+                    isinstance(error, Interrupted) and again and error.reason not in HOPELESS
+                ):
+                    again -= error.reason != REASONING
                 elif left and error.reason not in HOPELESS:
                     request, again = request.override(model=left.pop(0)), self._retries
                 else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import re
 import time
 from collections.abc import Mapping
 
@@ -26,6 +27,20 @@ VENDOR = (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.Stream
 
 _SAID = 200
 """Characters of an endpoint's own words that a message repeats."""
+
+_CUT_SHORT = re.compile(
+    r"(?:model_)?length|max_(?:output_|completion_|new_)?tokens|token_limit", re.IGNORECASE
+)
+_WITHHELD = re.compile(
+    r"content[_-]?filter(?:ed)?|safety|recitation|blocklist|prohibited_content|spii|refusal|sensitive",
+    re.IGNORECASE,
+)
+_FAILED = re.compile(
+    r"error|abort(?:ed)?|cancel(?:led)?|timeout|network_error|insufficient_system_resource"
+    r"|(?:engine_)?overloaded|malformed_function_call",
+    re.IGNORECASE,
+)
+"""What OpenAI, Gemini, Mistral, DeepSeek, vLLM and others call an end that is none."""
 
 _PASSING = {408, 409, 425, 429}
 """HTTP statuses under 500 after which the same request may succeed."""
@@ -72,16 +87,24 @@ def malformed(model: str, url: str) -> Unavailable:
 
 
 def unfinished(finish: str | None, model: str) -> ModelError | None:
-    """The error for an answer that ended so; None where it is complete. finish: its finish reason."""
-    if finish in ("stop", "tool_calls", "function_call"):
-        return None
-    if finish == "length":
-        return cut_short(model)
-    if finish == "content_filter":
-        return withheld(model)
+    """The error for an answer that ended so; None where it is complete. finish: its finish reason.
+
+    Endpoints have words of their own for an end (`eos`, `end_turn`, `STOP`); those for a bad one are few.
+    """
     if finish is None:
         return Unavailable(f"the answer of {model} broke off before its end; try again", "truncated")
-    return Unavailable(f"the answer of {model} ended with the unknown reason {mask(finish)!r}", "unfinished")
+    if is_cut_short(finish):
+        return cut_short(model)
+    if _WITHHELD.fullmatch(finish):
+        return withheld(model)
+    if _FAILED.fullmatch(finish):
+        return Unavailable(f"{model} gave its answer up ({mask(finish)}); try again", "unfinished")
+    return None
+
+
+def is_cut_short(finish: str) -> bool:
+    """Whether this finish reason says that the answer had no room to end."""
+    return _CUT_SHORT.fullmatch(finish) is not None
 
 
 def cut_short(model: str) -> ModelError:
@@ -91,6 +114,11 @@ def cut_short(model: str) -> ModelError:
         " --budget, or ask for less",
         "length",
     )
+
+
+def no_room_to_reason(model: str) -> Unavailable:
+    """The error for an answer that was all reasoning, before its model is given more room."""
+    return Unavailable(f"{model} spent the tokens of its answer on reasoning; it is given more", "length")
 
 
 def empty(model: str) -> Unavailable:
@@ -127,6 +155,8 @@ def _status(error: openai.APIStatusError, model: str, url: str) -> ModelError:
         )
     if status == 402 or error.code == "insufficient_quota":
         return ModelError(f"the account at {url} has no credit left ({said})", "credit")
+    if error.code == "content_filter":
+        return withheld(model)
     if error.code == "context_length_exceeded":
         return too_long(model, said)
     if status in _PASSING or status >= 500:

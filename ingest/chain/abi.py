@@ -6,18 +6,21 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from index.errors import SourceError
+from ingest import selectors
+from ingest.chain.human_abi import Unreadable, declaration, statements, structs_of
+from ingest.grammar import SOLIDITY
+from ingest.selectors import DeclaredEvent
 
 _KNOWN = Path(__file__).with_name("known.toml")
-_DECLARATION = re.compile(r"(?:event\s+)?([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*+(?:(anonymous)\s*+)?;?")
-_EVENT = re.compile(r"\bevent\s+([A-Za-z_$][\w$]*)\s*\(([^()]*)\)\s*+(?:(anonymous)\s*+)?;")
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
-_TYPE = re.compile(r"(address|bool|string|bytes\d{0,2}|u?int\d{0,3})((?:\[\d*\])*)")
+_DEEPEST = 12
+"""Levels of a JSON file that declarations are looked for in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,21 @@ class EventSignature:
         return sum(given.indexed for given in self.inputs)
 
     @classmethod
-    def parse(cls, declaration: str, declared_in: str = "") -> EventSignature:
-        """Reads a declaration as Solidity spells it. Raises SourceError for one that cannot be read."""
-        found = _DECLARATION.fullmatch(declaration.strip())
-        if found is None:
+    def parse(
+        cls, text: str, declared_in: str = "", structs: Mapping[str, str] | None = None
+    ) -> EventSignature:
+        """Reads a declaration as Solidity spells it, or a human-readable ABI. structs: types of one's own.
+
+        Raises SourceError for one that cannot be read.
+        """
+        try:
+            found = declaration(text, structs)
+        except Unreadable as error:
             raise SourceError(
-                f"{declaration!r} is no declaration of an event; write Name(type indexed name, …)"
-            )
-        name, inside, anonymous = found.groups()
-        inputs = tuple(_parsed(at, part) for at, part in enumerate(inside.split(",")) if part.strip())
-        return cls(name, inputs, bool(anonymous), declared_in)
+                f"{text!r} is no declaration of an event ({error}); write Name(type indexed name, …)"
+            ) from None
+        inputs = tuple(Input(one.name, one.type, one.indexed) for one in found.arguments)
+        return cls(found.name, inputs, found.anonymous, declared_in)
 
     @classmethod
     def of(cls, item: Mapping[str, Any], declared_in: str = "") -> EventSignature:
@@ -86,25 +94,67 @@ class EventSignature:
 
 
 def read_abi(file: Path) -> tuple[EventSignature, ...]:
-    """The events of an ABI file: a JSON list, solc's or Foundry's or Hardhat's artefact, Etherscan's answer.
+    """The events that a file declares: a JSON ABI wherever it stands, a human-readable ABI, or Solidity.
 
-    Raises SourceError when the file cannot be read, is no ABI, or declares no event.
+    JSON is that of solc, Vyper, Foundry, Hardhat, Sourcify, Etherscan or Blockscout. Raises SourceError when
+    the file cannot be read, is no ABI, or declares no event.
     """
     try:
-        body = json.loads(file.read_text(encoding="utf-8"))
-        while isinstance(body, (dict, str)):
-            body = json.loads(body) if isinstance(body, str) else body.get("abi", body.get("result"))
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SourceError(f"the ABI {file} cannot be read ({error.strerror}); check the path") from None
-    except (ValueError, RecursionError) as error:
-        raise SourceError(
-            f"the ABI {file} is not JSON ({error}); give it as solc or Etherscan writes it"
-        ) from None
-    items = [item for item in body if isinstance(item, dict)] if isinstance(body, list) else []
-    found = tuple(EventSignature.of(item, file.stem) for item in items if item.get("type") == "event")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"the ABI {file} is no text ({error.reason}); give it as solc writes it") from None
+    try:
+        found = _events_of(text, file.stem)
+    except RecursionError:
+        raise SourceError(f"the ABI {file} is nested too deeply; give it as solc writes it") from None
     if not found:
         raise SourceError(f"the ABI {file} declares no event; give the ABI of the contract that emits them")
-    return found
+    return tuple(dict.fromkeys(found))
+
+
+def _events_of(text: str, declared_in: str) -> list[EventSignature]:
+    try:
+        parts = list(_declarations(json.loads(text), _DEEPEST))
+    except ValueError:
+        if re.search(r"\b(?:contract|interface|library)\s+[\w$]+[^;]*\{", text):
+            return _events_of_solidity(text, declared_in)
+        parts = list(statements(text))
+    lines = [part for part in parts if isinstance(part, str)]
+    structs = structs_of(lines)
+    return [
+        EventSignature.parse(part, declared_in, structs)
+        if isinstance(part, str)
+        else EventSignature.of(part, declared_in)
+        for part in parts
+        if not isinstance(part, str) or part.split(maxsplit=1)[:1] == ["event"]
+    ]
+
+
+def _declarations(value: object, deepest: int) -> Iterator[str | Mapping[str, Any]]:
+    """The events of a JSON value and the lines of human-readable ABIs in it, also in JSON that is quoted."""
+    if isinstance(value, list):
+        for part in value if deepest else ():
+            yield from _declarations(part, deepest - 1)
+    elif isinstance(value, dict):
+        if value.get("type") == "event":
+            yield value
+        else:
+            for part in value.values() if deepest else ():
+                yield from _declarations(part, deepest - 1)
+    elif isinstance(value, str):
+        if value.lstrip()[:1] in ("[", "{") and deepest:
+            with suppress(ValueError):
+                yield from _declarations(json.loads(value), deepest - 1)
+        elif re.match(r"\s*(?:event|struct)\s+\w+\s*[({]", value):
+            yield value.strip()
+
+
+def _events_of_solidity(text: str, declared_in: str) -> list[EventSignature]:
+    body = text.encode()
+    names = [name for _, name in selectors.identifiers(SOLIDITY.parse(body), selectors.NO_TYPES)]
+    return list(declared_in_code([(declared_in, text, names)]))
 
 
 def declared_in_code(passages: Iterable[tuple[str, str, list[str]]]) -> Iterator[EventSignature]:
@@ -114,16 +164,46 @@ def declared_in_code(passages: Iterable[tuple[str, str, list[str]]]) -> Iterator
     and the topics, which each declaration is checked against.
     """
     for path, text, identifiers in passages:
-        for found in _EVENT.finditer(_COMMENT.sub(" ", text)):
-            name, inside, anonymous = found.groups()
-            parts = [part.split() for part in inside.split(",") if part.strip()]
+        known = set(identifiers)
+        for event in selectors.events(text.encode()):
             for signature in identifiers:
-                types = signature.removeprefix(f"{name}(").removesuffix(")").split(",")
-                if not signature.startswith(f"{name}(") or len([t for t in types if t]) != len(parts):
+                kinds = _types_of(signature, event)
+                if kinds is None:
                     continue
-                event = EventSignature(name, tuple(map(_named_input, types, parts)), bool(anonymous), path)
-                if event.topic0 in identifiers:
-                    yield event
+                inputs = tuple(
+                    Input(one.name, kind, one.indexed)
+                    for one, kind in zip(event.parameters, kinds, strict=True)
+                )
+                found = EventSignature(event.name, inputs, event.anonymous, path)
+                if found.topic0 in known:
+                    yield found
+
+
+def _types_of(signature: str, event: DeclaredEvent) -> list[str] | None:
+    """The types of a resolved signature; None where it cannot be of this event."""
+    if not signature.startswith(f"{event.name}(") or not signature.endswith(")"):
+        return None
+    kinds = _parted(signature[len(event.name) + 1 : -1])
+    fits = len(kinds) == len(event.parameters) and all(
+        one.type in (None, kind) for one, kind in zip(event.parameters, kinds, strict=True)
+    )
+    return kinds if fits else None
+
+
+def _parted(types: str) -> list[str]:
+    """A list of types taken apart at the commas outside of tuples.
+
+    >>> _parted("uint8,(address,uint256)[],bytes")
+    ['uint8', '(address,uint256)[]', 'bytes']
+    """
+    parts, depth = [""], 0
+    for sign in types:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts if types else []
 
 
 @cache
@@ -158,25 +238,6 @@ def _named(given: Iterable[Iterable[EventSignature]]) -> Iterator[EventSignature
 @cache
 def _known() -> dict[str, Any]:
     return tomllib.loads(_KNOWN.read_text(encoding="utf-8"))
-
-
-def _named_input(kind: str, words: list[str]) -> Input:
-    name = words[-1] if len(words) > 1 and words[-1] != "indexed" else ""
-    return Input(name, kind, "indexed" in words)
-
-
-def _parsed(at: int, part: str) -> Input:
-    kind, *words = part.split()
-    found = _TYPE.fullmatch(kind)
-    if found is None:
-        raise SourceError(
-            f"{kind!r} is no type of the ABI; allowed are address, bool, string, bytes, int, uint"
-        )
-    return Input(
-        words[-1] if words and words[-1] != "indexed" else f"arg{at}",
-        {"uint": "uint256", "int": "int256"}.get(found[1], found[1]) + found[2],
-        "indexed" in words,
-    )
 
 
 def _canonical(given: Mapping[str, Any]) -> str:

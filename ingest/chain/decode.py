@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.chain.abi import EventSignature, Input, by_topic
+from ingest.chain.lenient import LONGEST, decode_leniently, is_composite
 
 ANONYMOUS = "no topics: an anonymous event"
 UNKNOWN = "no declaration is known for its first topic"
 OTHER_TOPICS = "its number of topics is not that of the declarations known"
 MALFORMED = "its topics or data are not what the declaration says"
 
-LONGEST_DATA = 2_000_000
+LENIENT = "its words or byte strings are not padded as the ABI says; decoded as they stand"
+"""What `lenient` says of a log all of whose arguments could be read."""
+
+LONGEST_DATA = 2 * LONGEST
 """Hex digits of data that are decoded; what is longer stays raw."""
 
 DECODED = (
@@ -32,6 +37,7 @@ DECODED = (
     "declared_in",
     "args",
     "undecoded",
+    "lenient",
     "from_address",
     "to_address",
     "owner",
@@ -97,10 +103,13 @@ class Decoder:
             rows = rows[~good]
             if not len(rows):
                 return
-        columns["undecoded"][rows] = MALFORMED
+        for row in rows.tolist():
+            _fill_leniently(columns, declarations, logs, row)
 
 
-def _fill(columns: dict[str, Any], signature: EventSignature, rows: Any, values: list[list[str]]) -> None:
+def _fill(
+    columns: dict[str, Any], signature: EventSignature, rows: Any, values: Sequence[Sequence[str | None]]
+) -> None:
     columns["event"][rows] = signature.name
     columns["signature"][rows] = signature.text
     columns["declared_in"][rows] = signature.declared_in
@@ -110,19 +119,55 @@ def _fill(columns: dict[str, Any], signature: EventSignature, rows: Any, values:
             columns[typed][rows] = column
 
 
-def _as_json(signature: EventSignature, values: list[list[str]], count: int) -> list[str]:
+def _fill_leniently(
+    columns: dict[str, Any], declarations: Iterable[EventSignature], logs: pa.Table, row: int
+) -> None:
+    """Decodes one log by the first declaration that its topics and data can be read by, clean or not."""
+    topics = [logs[f"topic{at}"][row].as_py() for at in range(4)]
+    for signature in declarations:
+        try:
+            values = _read_leniently(signature, topics, logs["data"][row].as_py())
+        except ValueError:
+            continue
+        rows = np.array([row])
+        _fill(columns, signature, rows, [[value] for value in values])
+        names = zip(_distinct(signature.inputs), values, strict=True)
+        broken = ", ".join(f"`{name}`" for name, value in names if value is None)
+        columns["lenient"][row] = f"{broken} cannot be read; {LENIENT}" if broken else LENIENT
+        return
+    columns["undecoded"][row] = MALFORMED
+
+
+def _read_leniently(signature: EventSignature, topics: Sequence[str], data: str) -> Values:
+    """The arguments of a log, None for one that cannot be read. Raises ValueError where too many cannot."""
+    plain = [given.type for given in signature.inputs if not given.indexed]
+    read = iter(decode_leniently(plain, bytes.fromhex(data[2:])) if plain else ())
+    left = iter(topics[1:])
+    return [
+        _topic_leniently(given.type, next(left)) if given.indexed else _told(given.type, next(read))
+        for given in signature.inputs
+    ]
+
+
+def _topic_leniently(kind: str, topic: str) -> str | None:
+    if is_composite(kind):
+        return topic
+    return _told(kind, decode_leniently([kind], bytes.fromhex(topic[2:]))[0])
+
+
+def _as_json(signature: EventSignature, values: Sequence[Sequence[str | None]], count: int) -> list[str]:
     """The arguments of each log as a JSON object; integers are text."""
     if not values:
         return ["{}"] * count
     quoted = [_quoted(given, column) for given, column in zip(signature.inputs, values, strict=True)]
-    names = [json.dumps(name) for name in _distinct(signature.inputs)]
+    names = [json.dumps(name, ensure_ascii=False) for name in _distinct(signature.inputs)]
     form = "{{" + ", ".join(f"{name.replace('{', '{{').replace('}', '}}')}: {{}}" for name in names) + "}}"
     return [form.format(*row) for row in zip(*quoted, strict=True)]
 
 
-def _quoted(given: Input, column: list[str]) -> Iterable[str]:
-    is_json = given.type == "bool" or (_is_dynamic(given.type) and not given.indexed)
-    return column if is_json else (f'"{value}"' for value in column)
+def _quoted(given: Input, column: Sequence[str | None]) -> Iterable[str]:
+    is_json = given.type == "bool" or (is_composite(given.type) and not given.indexed)
+    return ("null" if value is None else value if is_json else f'"{value}"' for value in column)
 
 
 def _distinct(inputs: Sequence[Input]) -> list[str]:
@@ -146,15 +191,16 @@ def _arguments(signature: EventSignature, logs: pa.Table) -> list[Values]:
     topics = iter(
         _topic_values(given, logs[f"topic{at}"].to_pylist()) for at, given in enumerate(indexed, start=1)
     )
-    fixed = all(not _is_dynamic(given.type) for given in plain)
+    fixed = all(_codec(given.type) for given in plain)
     data = iter(_fixed_values(plain, logs["data"]) if fixed else _dynamic_values(plain, logs["data"]))
     return [next(topics) if given.indexed else next(data) for given in signature.inputs]
 
 
 def _topic_values(given: Input, topics: list[str]) -> Values:
-    if _is_dynamic(given.type):
+    if is_composite(given.type):
         return list(topics)
-    return _codec(given.type)([topic[2:] for topic in topics])
+    codec = _codec(given.type)
+    return codec([topic[2:] for topic in topics]) if codec else [None] * len(topics)
 
 
 def _fixed_values(inputs: Sequence[Input], data: pa.ChunkedArray) -> list[Values]:
@@ -163,7 +209,8 @@ def _fixed_values(inputs: Sequence[Input], data: pa.ChunkedArray) -> list[Values
     found = []
     for at, given in enumerate(inputs):
         start = 2 + at * _WORD
-        found.append(_codec(given.type)([text[start : start + _WORD] for text in texts]))
+        if codec := _codec(given.type):
+            found.append(codec([text[start : start + _WORD] for text in texts]))
     return found
 
 
@@ -186,41 +233,42 @@ def _dynamic_values(inputs: Sequence[Input], data: pa.ChunkedArray) -> list[Valu
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _told(kind: str, value: Any) -> str:
-    if _is_dynamic(kind):
-        return json.dumps(_plain(value))
-    if isinstance(value, bytes):
-        return "0x" + value.hex()
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _told(kind: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if is_composite(kind):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    return str(value).lower() if isinstance(value, bool) else str(_plain(value))
 
 
 def _plain(value: Any) -> Any:
-    """A decoded value as JSON knows it: integers as text, bytes as hex."""
+    """A decoded value as JSON knows it: numbers as text, bytes as hex."""
     if isinstance(value, (bool, str)):
         return value
     if isinstance(value, bytes):
         return "0x" + value.hex()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return str(value) if isinstance(value, int) else [_plain(part) for part in value]
 
 
-def _is_dynamic(kind: str) -> bool:
-    """Whether a type takes other than one word: arrays, tuples, strings, byte strings."""
-    return kind in ("string", "bytes") or kind.endswith("]") or kind.startswith("(")
+@cache
+def _codec(kind: str) -> Callable[[Words], Values] | None:
+    """What reads words, 64 hex digits each, as values of a type, None for a word that is none.
 
-
-def _codec(kind: str) -> Callable[[Words], Values]:
-    """What reads words, 64 hex digits each, as values of a type; None for a word that is none."""
+    None for types that eth-abi reads.
+    """
     if kind == "address":
         return _addresses
     if kind == "bool":
         return lambda words: [_BOOLS.get(word) for word in words]
-    if found := re.fullmatch(r"bytes(\d+)", kind):
+    if found := re.fullmatch(r"bytes(\d+)", "bytes24" if kind == "function" else kind):
         digits = 2 * int(found[1])
         return lambda words: _byte_strings(words, digits)
     if number := re.fullmatch(r"(u?)int(\d+)", kind):
         read, bits = _unsigned if number[1] else _signed, int(number[2])
         return lambda words: read(words, bits)
-    return lambda words: list(repeat(None, len(words)))
+    return None
 
 
 _BOOLS = {"0" * 63 + "0": "false", "0" * 63 + "1": "true"}

@@ -1,12 +1,12 @@
 """Files of blocks, transactions, logs and token transfers, read a batch at a time.
 
-JSON lines and CSV have the columns of ethereum-etl, Parquet has those of cryo. Integers stay exact: they are
-text on the way, and a float where an integer belongs is refused.
+Their columns are those of ethereum-etl, BigQuery, cryo, Dune, Flipside, Covalent, Etherscan and JSON-RPC.
+Integers stay exact: they are text on the way, and a float that holds no whole number is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,75 +18,111 @@ import pyarrow.compute as pc
 
 from index.errors import SourceError
 from index.events import SCHEMAS
+from ingest.chain.cells import as_text, as_time, as_topics, is_nothing, is_true
 from ingest.chain.formats import Columns, Tell, opened
 
 _BLOCK = {
-    "block_number": ("block_number", "blockNumber"),
-    "block_hash": ("block_hash", "blockHash"),
-    "block_timestamp": ("block_timestamp", "timestamp"),
+    "block_number": "blocknumber blocknum blockheight evtblocknumber blockno",
+    "block_hash": "blockhash evtblockhash",
+    "block_timestamp": "blocktimestamp timestamp blocktime evtblocktime blocksignedat unixtimestamp",
 }
-_COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "transfers": {
-        **_BLOCK,
-        "transaction_hash": ("transaction_hash",),
-        "log_index": ("log_index",),
-        "token_address": ("token_address", "erc20", "erc721"),
-        "from_address": ("from_address",),
-        "to_address": ("to_address",),
-        "value": ("value", "value_string", "value_binary", "token_id", "token_id_string"),
-    },
+_TRANSACTION_HASH = "transactionhash txhash txnhash evttxhash"
+_LOG_INDEX = "logindex evtindex eventindex logoffset"
+_SPELLINGS: Mapping[str, Mapping[str, str]] = {
     "events": {
         **_BLOCK,
-        "transaction_hash": ("transaction_hash", "transactionHash"),
-        "transaction_index": ("transaction_index", "transactionIndex"),
-        "log_index": ("log_index", "logIndex"),
-        "address": ("address", "contract_address"),
-        "topics": ("topics",),
-        **{f"topic{at}": (f"topic{at}",) for at in range(4)},
-        "data": ("data",),
+        "transaction_hash": _TRANSACTION_HASH,
+        "transaction_index": "transactionindex txindex evttxindex txposition txoffset",
+        "log_index": f"{_LOG_INDEX} index",
+        "address": "address contractaddress senderaddress",
+        "topics": "topics rawlogtopics",
+        **{f"topic{at}": f"topic{at}" for at in range(5)},
+        "data": "data rawlogdata",
+        "removed": "removed eventremoved",
+    },
+    "transfers": {
+        **_BLOCK,
+        "transaction_hash": f"{_TRANSACTION_HASH} hash",
+        "log_index": _LOG_INDEX,
+        "token_address": "tokenaddress erc20 erc721 contractaddress",
+        "from_address": "fromaddress from",
+        "to_address": "toaddress to",
+        "value": "value valuestring valuebinary amountraw rawamount tokenid tokenidstring",
     },
     "transactions": {
         **_BLOCK,
-        "transaction_hash": ("hash", "transaction_hash"),
-        "transaction_index": ("transaction_index",),
-        "from_address": ("from_address", "from"),
-        "to_address": ("to_address", "to"),
-        "value": ("value", "value_string", "value_binary"),
-        "nonce": ("nonce",),
-        "gas": ("gas", "gas_limit"),
-        "gas_price": ("gas_price",),
-        "max_fee_per_gas": ("max_fee_per_gas",),
-        "max_priority_fee_per_gas": ("max_priority_fee_per_gas",),
-        "effective_gas_price": ("receipt_effective_gas_price", "effective_gas_price"),
-        "gas_used": ("receipt_gas_used", "gas_used"),
-        "status": ("receipt_status", "status", "success"),
-        "contract_address": ("receipt_contract_address", "contract_address"),
-        "transaction_type": ("transaction_type",),
-        "input": ("input",),
+        "transaction_hash": f"hash {_TRANSACTION_HASH}",
+        "transaction_index": "transactionindex txindex txposition txoffset index",
+        "from_address": "fromaddress from",
+        "to_address": "toaddress to",
+        "value": "value valuestring valuebinary",
+        "nonce": "nonce",
+        "gas": "gas gaslimit",
+        "gas_price": "gasprice",
+        "max_fee_per_gas": "maxfeepergas",
+        "max_priority_fee_per_gas": "maxpriorityfeepergas priorityfeepergas",
+        "effective_gas_price": "receipteffectivegasprice effectivegasprice",
+        "gas_used": "receiptgasused gasused",
+        "status": "receiptstatus txreceiptstatus status success",
+        "contract_address": "receiptcontractaddress contractaddress",
+        "transaction_type": "transactiontype",
+        "input": "input inputdata data",
     },
     "blocks": {
-        "block_number": ("number", "block_number"),
-        "block_hash": ("hash", "block_hash"),
-        "block_timestamp": ("timestamp", "block_timestamp"),
-        "parent_hash": ("parent_hash",),
-        "miner": ("miner", "author"),
-        "gas_limit": ("gas_limit",),
-        "gas_used": ("gas_used",),
-        "base_fee_per_gas": ("base_fee_per_gas",),
-        "size": ("size",),
-        "transaction_count": ("transaction_count",),
+        "block_number": "number blocknumber",
+        "block_hash": "hash blockhash",
+        "block_timestamp": "timestamp blocktimestamp time blocktime",
+        "parent_hash": "parenthash",
+        "miner": "miner author",
+        "gas_limit": "gaslimit",
+        "gas_used": "gasused",
+        "base_fee_per_gas": "basefeepergas",
+        "size": "size",
+        "transaction_count": "transactioncount txcount",
     },
 }
-"""For each table the names that its columns have in files; the first that is there counts."""
+_COLUMNS = {
+    kind: {column: tuple(names.split()) for column, names in spelled.items()}
+    for kind, spelled in _SPELLINGS.items()
+}
+"""For each table the names that its columns have in files, folded; the first that is there counts."""
 
 _NAMES = {name for columns in _COLUMNS.values() for names in columns.values() for name in names}
 _WHERE = ("transaction_hash", "log_index", "block_number")
 _NEEDED: Mapping[str, tuple[str, ...]] = {
-    "transfers": ("token_address", "from_address", "to_address", "value", *_WHERE),
     "events": ("address", "data", *_WHERE),
+    "transfers": ("token_address", "from_address", "to_address", "value", *_WHERE),
     "transactions": ("transaction_hash", "from_address", "to_address", "value", "block_number"),
     "blocks": ("block_number", "block_hash"),
 }
+_TOPICS = {"topics", *(f"topic{at}" for at in range(5))}
+_IN_LOGS = {*_TOPICS, *_LOG_INDEX.split()}
+_OF_TOKENS = {
+    *("tokenaddress", "erc20", "erc721", "tokenid", "tokensymbol", "tokendecimal", "tokenname"),
+    *("amountraw", "rawamount", "evtindex"),
+}
+_OWN: Mapping[str, set[str]] = {
+    "events": _TOPICS,
+    "transfers": {*_OF_TOKENS, *_LOG_INDEX.split()},
+    "transactions": {
+        *("nonce", "gas", "gasprice", "input", "inputdata", "transactiontype"),
+        *("receiptstatus", "txreceiptstatus", "receiptgasused", "maxfeepergas", "receiptcontractaddress"),
+    },
+    "blocks": {
+        *("number", "parenthash", "miner", "author", "basefeepergas", "transactioncount", "txcount"),
+        *("stateroot", "receiptsroot", "logsbloom", "extradata", "difficulty", "sha3uncles"),
+    },
+}
+"""Columns of which a table has one at least."""
+
+_FOREIGN: Mapping[str, set[str]] = {
+    "events": {"tokenaddress", "erc20", "erc721"},
+    "transfers": _TOPICS,
+    "transactions": _OF_TOKENS | _IN_LOGS,
+    "blocks": _IN_LOGS | {*_TRANSACTION_HASH.split(), "from", "to", "fromaddress", "toaddress", "address"},
+}
+"""Columns that a table has none of."""
+
 _ADDRESSES = {"address", "from_address", "to_address", "token_address", "contract_address", "miner"}
 _SHAPES = {
     "hash": (r"^0x[0-9a-f]{64}$", "0x and 64 hex digits"),
@@ -106,56 +142,130 @@ class ChainFile:
     kind: str
 
     @classmethod
-    def open(cls, location: Path, path: str | None = None) -> ChainFile:
-        """Looks at a file's columns.
+    def open(cls, location: Path, path: str | None = None, kind: str | None = None) -> ChainFile:
+        """Looks at a file's columns. kind: the table of its rows, where a person says so.
 
-        Raises SourceError when it cannot be read, or has not what any table needs.
+        Raises SourceError when it cannot be read, has not what its table needs, or could be of several.
         """
-        names, _ = opened(location, _NAMES, lambda _: None)
-        return cls(path or str(location), location, _kind_of(location, names))
+        found = opened(location, _NAMES, lambda _: None)
+        return cls(path or str(location), location, _kind_of(location, found.names, kind))
 
 
-def batches(file: ChainFile, chain: str, tell: Tell) -> Iterator[pa.Table]:
+def batches(
+    file: ChainFile,
+    chain: str,
+    tell: Tell,
+    displaced: Callable[[frozenset[str]], object] = lambda _: None,
+) -> Iterator[pa.Table]:
     """The rows of a file, some at a time, with the text columns of the tables' schema and `chain`.
 
-    tell: called with a line for each row that is left out. Raises SourceError when the file breaks off.
+    tell: called with a line for each row that is left out, or kept without one of its values; displaced:
+    with the hashes of blocks whose logs are marked as removed, before the rows that follow. Raises
+    SourceError when the file breaks off.
     """
-    names, rows = opened(file.location, _NAMES, tell)
-    wanted = _COLUMNS[file.kind]
-    chosen = {
-        column: next((name for name in given if name in names), None) for column, given in wanted.items()
-    }
+    found = opened(file.location, _NAMES, tell)
     retrieved = pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC"))
-    for lines, columns in rows:
-        table = typed(file.kind, lines, {c: columns[n] for c, n in chosen.items() if n}, tell)
+    for numbers, columns in found.batches:
+        chosen = _chosen(file.kind, columns.keys() | found.names.keys())
+        given = {column: columns[name] for column, name in chosen.items() if name in columns}
+        lines, given, gone = _standing(numbers, given)
+        if gone:
+            displaced(gone)
+        table = typed(file.kind, lines, given, tell, found.unit)
         for name, value in (("chain", chain), ("path", file.path), ("location", str(file.location))):
             table = table.append_column(name, pa.repeat(value, table.num_rows))
         yield table.append_column("retrieved_at", pa.repeat(retrieved, table.num_rows))
 
 
-def _kind_of(location: Path, names: set[str]) -> str:
-    """The table whose needs these columns meet."""
-    lacking = {}
-    for kind, needed in _NEEDED.items():
-        lacking[kind] = [c for c in needed if not names & set(_COLUMNS[kind][c])]
-        if kind == "events" and not names & {"topics", "topic0"}:
-            lacking[kind].append("topics")
-        if not lacking[kind]:
-            return kind
-    nearest = min(lacking, key=lambda kind: len(lacking[kind]) / len(_NEEDED[kind]))
-    what = "logs" if nearest == "events" else nearest
+def _chosen(kind: str, there: Collection[str]) -> dict[str, str]:
+    """The folded name in a file of each column that it has. there: the names of the file."""
+    spelled = {
+        column: next((name for name in names if name in there), None)
+        for column, names in _COLUMNS[kind].items()
+    }
+    chosen = {column: name for column, name in spelled.items() if name}
+    if kind == "events" and "topics" not in chosen and "topic0" not in chosen:  # counted from 1
+        numbered = {f"topic{at - 1}": f"topic{at}" for at in range(1, 5) if f"topic{at}" in chosen}
+        chosen = {column: name for column, name in chosen.items() if column not in _TOPICS} | numbered
+    chosen.pop("topic4", None)
+    return chosen
+
+
+def _standing(lines: list[int], columns: Columns) -> tuple[list[int], Columns, frozenset[str]]:
+    """The rows that stand at last, without the mark, and the blocks of which none does.
+
+    A log that is removed (JSON-RPC's `removed`) was in a block that a reorganisation displaced; it may have
+    been told before, and again after.
+    """
+    marks = [is_true(mark) for mark in columns.pop("removed", ())]
+    if not any(marks):
+        return lines, columns, frozenset()
+    names = [name for name in ("block_hash", "block_number", "log_index") if name in columns]
+    keys = list(zip(*([str(value) for value in columns[name]] for name in names), strict=True))
+    last = {key: at for at, (key, mark) in enumerate(zip(keys, marks, strict=True)) if mark}
+    kept = [at for at, mark in enumerate(marks) if not mark and at > last.get(keys[at], -1)]
+    hashes = columns.get("block_hash", [None] * len(lines))
+    gone = {hashes[at] for at in last.values()} - {hashes[at] for at in kept} - {None}
+    rows = {name: [values[at] for at in kept] for name, values in columns.items()}
+    return [lines[at] for at in kept], rows, frozenset(str(one).lower() for one in gone)
+
+
+def _kind_of(location: Path, names: Mapping[str, str], asked: str | None) -> str:
+    """The table that a file is of: by what only that table has."""
+    lacking = {kind: _lacking(kind, names) for kind in (_NEEDED if asked is None else [asked])}
+    if asked is not None and not lacking[asked]:
+        return asked
+    could = [kind for kind, lacks in lacking.items() if not lacks and not names.keys() & _FOREIGN[kind]]
+    sure = [kind for kind in could if names.keys() & _OWN[kind] or _is_of_blocks(kind, names)]
+    if len(sure) == 1:
+        return sure[0]
+    has = f"{location.name} has the columns {', '.join(sorted(names.values())[:12])}"
+    if could:
+        raise SourceError(
+            f"{has}, by which it could hold {' or '.join(map(_what, sure or could))}: give it with --blocks"
+            " or --transactions, or export it with more columns, as ethereum-etl or cryo do"
+        )
+    nearest = _nearest(names, lacking)
     raise SourceError(
-        f"{location.name} has the columns {', '.join(sorted(names)[:12])}; to be read as {what} it lacks"
-        f" {', '.join(lacking[nearest])}; export it again with these, as ethereum-etl or cryo do"
+        f"{has}; to be read as {_what(nearest)} it lacks {', '.join(lacking[nearest])}; export it again with"
+        " these, as ethereum-etl or cryo do"
     )
 
 
-def typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Table:
-    """The columns as the schema wants them, without the rows that break a rule."""
-    faults = _Faults(lines, tell)
+def _what(kind: str) -> str:
+    return "logs" if kind == "events" else kind
+
+
+def _lacking(kind: str, names: Mapping[str, str]) -> list[str]:
+    lacks = [column for column in _NEEDED[kind] if not set(_COLUMNS[kind][column]) & names.keys()]
+    return [*lacks, "topics"] if kind == "events" and not _TOPICS & names.keys() else lacks
+
+
+def _is_of_blocks(kind: str, names: Mapping[str, str]) -> bool:
+    """Whether a hash is said to be a block's, and there is nothing that blocks have not."""
+    own = {name for spelled in _COLUMNS["blocks"].values() for name in spelled}
+    return kind == "blocks" and "hash" not in names and (names.keys() & _NAMES) <= own
+
+
+def _nearest(names: Mapping[str, str], lacking: Mapping[str, list[str]]) -> str:
+    """The table that a file which is of none was most likely meant for."""
+    left = {kind: len(lacks) / len(_NEEDED[kind]) for kind, lacks in lacking.items() if lacks}
+    if "transfers" in left and names.keys() & _OF_TOKENS:
+        return "transfers"
+    if "events" in left and {"data", "rawlogdata"} & names.keys() and names.keys() & _IN_LOGS:
+        return "events"
+    return min(left, key=left.__getitem__)
+
+
+def typed(kind: str, lines: list[int], columns: Columns, tell: Tell, unit: str = "line") -> pa.Table:
+    """The columns as the schema wants them, without the rows that break a rule.
+
+    A value that a row can do without and that breaks one is left out alone. unit: what `lines` counts.
+    """
+    faults = _Faults(lines, tell, unit)
     if kind == "events":
         _part_topics(columns, faults)
-    schema, needed = SCHEMAS[kind], {*_NEEDED[kind]}
+    schema, needed = SCHEMAS[kind], {*_NEEDED[kind], *_TOPICS, "to_address"}
     table = {}
     for name, values in columns.items():
         field = schema.field(name)
@@ -163,9 +273,13 @@ def typed(kind: str, lines: list[int], columns: Columns, tell: Tell) -> pa.Table
             table[name] = _times(values, faults)
             continue
         shape = _shape(name, field)
-        optional = name not in needed or (name == "to_address" and kind == "transactions")
+        optional = name not in _NEEDED[kind] or (name == "to_address" and kind == "transactions")
         table[name], good = _checked(values, shape, optional=optional)
-        faults.add(good, name, values, _SHAPES[shape][1])
+        if name in needed:
+            faults.add(good, name, values, _SHAPES[shape][1])
+        elif not good.all():
+            faults.lose(good, name, values, _SHAPES[shape][1])
+            table[name] = pc.if_else(pa.array(good), table[name], pa.scalar(None, table[name].type))
     keep = pa.array(faults.good)
     kept = {name: column.filter(keep) for name, column in table.items()}
     if "input" in kept:
@@ -184,10 +298,10 @@ def _checked(values: list[Any], shape: str, *, optional: bool) -> tuple[pa.Array
             return numbers, np.asarray(pc.fill_null(pc.greater_equal(numbers, 0), optional))
         found = pa.array(values, pa.string())
     except (pa.ArrowException, OverflowError):
-        found = pa.array([_as_text(value, shape) for value in values], pa.string())
+        found = pa.array([as_text(value, shape) for value in values], pa.string())
     good, lower = _matching(found, shape, optional=optional)
     if not good.all():
-        found = pa.array([_as_text(value, shape) for value in values], pa.string())
+        found = pa.array([as_text(value, shape) for value in values], pa.string())
         good, lower = _matching(found, shape, optional=optional)
     return lower, good
 
@@ -201,16 +315,24 @@ def _matching(found: pa.Array, shape: str, *, optional: bool) -> tuple[Any, pa.A
 class _Faults:
     """Which rows of a batch hold, and what is said of those that do not."""
 
-    def __init__(self, lines: list[int], tell: Tell) -> None:
+    def __init__(self, lines: list[int], tell: Tell, unit: str) -> None:
         self.good = np.ones(len(lines), bool)
-        self._lines, self._tell = lines, tell
+        self._lines, self._tell, self._unit = lines, tell, unit
 
     def add(self, good: Any, name: str, values: Sequence[Any], allowed: str) -> None:
         """Leaves out the rows that are not good for the first time, saying what was seen in the column."""
         for row in np.flatnonzero(self.good & ~good).tolist():
-            seen = "nothing" if values[row] in (None, "") else repr(values[row])[:80]
-            self._tell(f"line {self._lines[row]}: `{name}` should be {allowed}, but it is {seen}")
+            self._tell(self._fault(row, name, values, allowed))
         self.good &= good
+
+    def lose(self, good: Any, name: str, values: Sequence[Any], allowed: str) -> None:
+        """Says of which rows a value is left out."""
+        for row in np.flatnonzero(self.good & ~good).tolist():
+            self._tell(f"{self._fault(row, name, values, allowed)}; the row is kept without it")
+
+    def _fault(self, row: int, name: str, values: Sequence[Any], allowed: str) -> str:
+        seen = "nothing" if values[row] in (None, "") else repr(values[row])[:80]
+        return f"{self._unit} {self._lines[row]}: `{name}` should be {allowed}, but it is {seen}"
 
 
 def _shape(name: str, field: pa.Field) -> str:
@@ -223,59 +345,21 @@ def _shape(name: str, field: pa.Field) -> str:
     return "int64" if pa.types.is_int64(field.type) else "uint256"
 
 
-def _as_text(value: Any, shape: str) -> str | None:
-    """A value as the text that the rules look at; numbers in decimal digits, however they were written."""
-    if value.__class__ is str:
-        if shape in ("int64", "uint256"):
-            return _decimal(value)
-        return value or None
-    if value is None:
-        return None
-    return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _decimal(text: str) -> str | None:
-    if text.startswith("0x"):
-        try:
-            return str(int(text, 16))
-        except ValueError:
-            return text
-    return {"true": "1", "false": "0"}.get(text.lower(), text) or None
-
-
 def _part_topics(columns: Columns, faults: _Faults) -> None:
-    """Puts a column of lists, or of lists parted by commas, in the place of four columns."""
+    """Puts a column of lists, or of lists as text, in the place of four columns."""
     topics = columns.pop("topics", None)
     if topics is None:
         return
-    lists = [
-        value
-        if isinstance(value, list)
-        else [part.strip() for part in (value or "").split(",") if part.strip()]
-        for value in topics
-    ]
-    faults.add(np.array([len(some) <= 4 for some in lists], bool), "topics", topics, "four at most")
+    lists = [as_topics(value) for value in topics]
+    good = [some is not None and len(some) <= 4 for some in lists]
+    faults.add(np.array(good, bool), "topics", topics, "a list of four hashes at most")
     for at in range(4):
-        columns[f"topic{at}"] = [some[at] if at < len(some) else None for some in lists]
+        columns[f"topic{at}"] = [some[at] if some and at < len(some) else None for some in lists]
 
 
 def _times(values: list[Any], faults: _Faults) -> pa.Array:
-    times = [_time(value) for value in values]
-    good = np.array([time is not None or not given for time, given in zip(times, values, strict=True)], bool)
-    faults.add(good, "block_timestamp", values, "seconds since 1970, or a date and time")
+    times = [as_time(value) for value in values]
+    pairs = zip(times, values, strict=True)
+    good = np.array([time is not None or is_nothing(given) for time, given in pairs], bool)
+    faults.lose(good, "block_timestamp", values, "seconds since 1970, or a date and time")
     return pa.array(times, pa.timestamp("us", "UTC"))
-
-
-def _time(value: Any) -> datetime | int | None:
-    """A time as Arrow takes it: microseconds, or a datetime with its zone."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    try:
-        if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
-            return datetime.fromtimestamp(int(value), UTC)
-        if isinstance(value, str) and value:
-            found = datetime.fromisoformat(value.replace(" UTC", "+00:00"))
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None

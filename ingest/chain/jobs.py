@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -76,7 +77,7 @@ class ChainJob:
         read = 0
         for file in sorted(files, key=lambda file: _ORDER.index(file.kind)):
             faults = _Told(file.path)
-            for batch in batches(file, self._chain, faults.tell):
+            for batch in batches(file, self._chain, faults.tell, partial(self._writer.orphan, self._chain)):
                 prepared = self.prepared(file.kind, batch)
                 faults.no_hash |= prepared["block_hash"].null_count > 0
                 rows |= {name: rows[name] + new for name, new in self._add(file.kind, prepared).items()}
@@ -213,20 +214,22 @@ def _safe(text: object, length: int) -> str | None:
 
 
 def find_files(
-    targets: Sequence[Path], manifest: Path | None = None
+    targets: Sequence[Path], manifest: Path | None = None, kinds: Mapping[Path, str] = MappingProxyType({})
 ) -> tuple[list[ChainFile], list[Problem]]:
     """The files that targets name, and what is wrong with the others.
 
     targets: files, or folders whose files are all taken; with a manifest and no target, its files of kind
-    `chain` are taken. A file of the manifest is known by its path there.
+    `chain` are taken. A file of the manifest is known by its path there. kinds: the table of a target's
+    rows, where a person says so.
     """
+    said = {file.resolve(): kind for target, kind in kinds.items() for file in _under(target)}
     names = _manifest(manifest) if manifest else {}
     wanted = [file for target in targets for file in _under(target)] or list(names)
     files, problems = list[ChainFile](), list[Problem]()
     for location in dict.fromkeys(file.resolve() for file in wanted):
         path = names.get(location, str(location.name))
         try:
-            files.append(ChainFile.open(location, path))
+            files.append(ChainFile.open(location, path, said.get(location)))
         except SourceError as error:
             problems.append(Problem(path, str(error)))
     return files, problems

@@ -220,7 +220,9 @@ def _event(row: Row) -> str:
         f"{name} {_short(_spoken(value))}" for name, value in json.loads(row["args"]).items()
     )
     emitter = token_name(row, row["address"])
-    return f"{log}: {row['event']} ({row['declared_in']}) at {emitter}: {arguments or 'no arguments'}.{topic}"
+    lenient = f" Not as the ABI says: {row['lenient']}." if row.get("lenient") else ""
+    declared = f"{row['event']} ({row['declared_in']})"
+    return f"{log}: {declared} at {emitter}: {arguments or 'no arguments'}.{lenient}{topic}"
 
 
 def _moved(row: Row, token: str) -> str:

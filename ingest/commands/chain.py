@@ -49,7 +49,7 @@ def ingest_chain(
         bool, typer.Option("--receipts", help="Read the transactions of these logs as well.")
     ] = False,
     abi: Annotated[
-        list[Path] | None, typer.Option(help="JSON ABI that declares events; may be repeated.")
+        list[Path] | None, typer.Option(help="ABI or Solidity that declares events; may be repeated.")
     ] = None,
     passages: Annotated[
         int, typer.Option(min=0, help="Transactions of a file told one by one; more are told together.")
@@ -57,7 +57,8 @@ def ingest_chain(
 ) -> None:
     """Read what happened on a chain, from files or from nodes.
 
-    Files hold blocks, transactions, logs and token transfers: JSON lines, CSV (ethereum-etl), Parquet (cryo).
+    Files hold blocks, transactions, logs and token transfers: JSON, CSV or Parquet, as ethereum-etl, cryo,
+    BigQuery, Dune, Etherscan and eth_getLogs give them.
     A node (--rpc, --address, --from-block) gives logs; what was read is not read again, and reorganisations
     are followed. Exit status 2 when something was skipped; the rest is in the library all the same.
     """
@@ -79,15 +80,17 @@ def ingest_chain(
             ),
         )
         return
-    targets = [*(file or []), *(blocks or []), *(transactions or [])]
+    kinds = dict.fromkeys(blocks or (), "blocks") | dict.fromkeys(transactions or (), "transactions")
+    targets = [*(file or []), *kinds]
     if not targets and manifest is None:
         raise SourceError("nothing to read; name files with --file or --manifest, or a node with --rpc")
-    _read_files(context.obj, targets, manifest, chain, abi or [], passages)
+    _read_files(context.obj, targets, kinds, manifest, chain, abi or [], passages)
 
 
 def _read_files(
     settings: Settings,
     targets: list[Path],
+    kinds: dict[Path, str],
     manifest: Path | None,
     chain: str | None,
     abi: list[Path],
@@ -99,7 +102,7 @@ def _read_files(
         raise SourceError(
             f"--chain should be a CAIP-2 id, as eip155:1 for Ethereum mainnet, but it is {chain}"
         )
-    files, problems = find_files(targets, manifest)
+    files, problems = find_files(targets, manifest, kinds)
     report = None
     if files:
         from index.library import Library

@@ -124,7 +124,7 @@ class _Sync:
         fresh = [entry for entry in chosen if not self._is_held(entry)]
         self.total = len(fresh) + self._choice.history
         yield from self._commits()
-        yield from self._files(fresh, chosen, licence)
+        yield from self._files(fresh, entries, licence)
         self.gone = set(self._held) - self._there
         self._tell_left_out()
 
@@ -152,10 +152,11 @@ class _Sync:
         return True
 
     def _files(
-        self, fresh: Sequence[Entry], chosen: Sequence[Entry], licence: str | None
+        self, fresh: Sequence[Entry], entries: Sequence[Entry], licence: str | None
     ) -> Iterator[tuple[Reading, str]]:
-        """What is in files. Solidity is held in memory for what it imports, other files go by."""
-        solidity = {entry.path: entry.oid for entry in chosen if entry.path.endswith(".sol")}
+        """What is in files. All the commit's Solidity is held in memory for what is imported of it."""
+        sources = (entry for entry in entries if entry.kind == "blob" and entry.path.endswith(".sol"))
+        solidity = {entry.path: entry.oid for entry in sources}
         imported = solidity if any(entry.path in solidity for entry in fresh) else {}
         paths: dict[str, list[str]] = {}
         for entry in fresh:

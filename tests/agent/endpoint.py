@@ -49,6 +49,7 @@ class Reply:
     usage: tokens in, out, and how many of those in were cached; None: not reported.
     model: the model that says it answered, else the one asked for.
     status: an HTTP status other than 200 answers with an error of this `code` and `message`.
+    body: what is sent as it is, with `content_type`, instead of all this.
     """
 
     text: str = ""
@@ -65,6 +66,8 @@ class Reply:
     code: str | None = None
     message: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    content_type: str = "text/event-stream"
 
     @property
     def reason(self) -> str:
@@ -262,7 +265,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.endpoint.closed()
 
     def _answer(self, reply: Reply, body: dict[str, Any]) -> None:
-        if reply.status != 200:
+        if reply.body is not None:
+            self._whole(reply.body, reply.status, {"Content-Type": reply.content_type})
+        elif reply.status != 200:
             error = {"message": reply.message, "type": "error", "code": reply.code, "param": None}
             self._whole(json.dumps({"error": error}), reply.status, reply.headers)
         elif reply.fault == "html":

@@ -167,11 +167,6 @@ def test_what_no_retry_mends_is_final(reply, reason, said, endpoint, connect, tm
     assert [row.error for row in Ledger(tmp_path).rows()] == [reason]
 
 
-def test_a_finish_reason_nobody_knows_is_no_end(endpoint, connect):
-    with pytest.raises(Unavailable, match="'tired'"):
-        asyncio.run(connect(endpoint(say(TEXT, finish="tired")), retries=0).chat().ainvoke("hi"))
-
-
 def test_an_answer_of_nothing_is_none(endpoint, connect):
     with pytest.raises(Unavailable, match="nothing at all"):
         asyncio.run(connect(endpoint(say("")), retries=1).chat().ainvoke("hi"))

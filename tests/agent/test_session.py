@@ -197,6 +197,8 @@ def test_the_model_searches_and_cites_what_it_found(endpoint, session_of):
     [
         call("format_disk", path="/"),
         calls(Call("search", '{"query": base}')),
+        calls(Call("list_documents", '{"kind": "pap')),
+        calls(Call("list_documents", '["paper"]')),
         calls(Call("search", '{"question": "x"}')),
         calls(Call("search", '{"query": "x", "limit": 5000}')),
         call("open", number=4711),
@@ -206,6 +208,8 @@ def test_the_model_searches_and_cites_what_it_found(endpoint, session_of):
     ids=[
         "unknown tool",
         "unparsable",
+        "cut off",
+        "no object",
         "wrong name",
         "over its bound",
         "no passage",

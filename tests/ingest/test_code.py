@@ -243,6 +243,13 @@ def test_signatures_have_their_types_resolved() -> None:
         ("interface I { function supportsInterface(bytes4 i) external view returns (bool); }", "0x01ffc9a7"),
         ("contract Old { function f(byte b) {} }", "f(bytes1)"),
         ("contract A { uint[3][] public grid; }", "grid(uint256,uint256)"),
+        (
+            "library L { struct S { uint a; } function f(mapping(address => S) storage s) external {} }",
+            "f(mapping(address => L.S) storage)",
+        ),
+        ("contract X { struct S { int8 a; } } contract Y { struct S { bool a; } }"
+         "contract Z is X { function f(S memory s) external {} }", "f((int8))"),
+        ("uint constant K = 6; contract A { function f(uint[K / 4 + 1] a) external {} }", "f(uint256[2])"),
     ],
 )  # fmt: skip
 def test_well_known_names_come_out(text: str, identifier: str) -> None:
@@ -254,11 +261,12 @@ def test_well_known_names_come_out(text: str, identifier: str) -> None:
     [
         "contract A { event Made(uint a) anonymous; }",
         "contract A { function f(Unknown u) external {} }",
-        "library L { struct S { uint a; } function f(S storage s) external {} }",
         "contract A { constructor(uint a) {} receive() external payable {} fallback() external {} }",
         "contract Old { function Old(uint a) public {} }",
         "struct S { S[] inner; } contract A { function f(S memory s) external {} }",
         "contract A { uint internal hidden; }",
+        "contract A { function f(uint[9 ** 9 ** 9] memory a, uint[N] memory b) external {} }",
+        "contract A { uint constant M = M + 1; function f(uint[M] memory a) external {} }",
     ],
 )
 def test_what_has_no_selector_gets_none(text: str) -> None:
@@ -285,11 +293,56 @@ def test_imported_types_are_followed() -> None:
     assert "f(uint8,(int128))" in {name for _, name in read.identifiers}
 
 
+def test_the_nearest_of_files_alike_and_types_of_the_commit_count() -> None:
+    files = {
+        "src/A.sol": b'import "@kit/token/Kind.sol"; import "absent/B.sol";'
+        b"contract A { function f(Kind k, Elsewhere e) external {} }",
+        "lib/kit/src/token/Kind.sol": b"type Kind is bytes4;",
+        "lib/other/Kind.sol": b"enum Kind { X }",
+        "vendor/E.sol": b"struct Elsewhere { address a; }",
+    }
+    types = Declarations({path: path for path in files}, files.get).types("src/A.sol", files["src/A.sol"])
+    read = read_code(files["src/A.sol"].decode(), "A.sol", types)
+    assert "f(bytes4,(address))" in {name for _, name in read.identifiers}
+
+
 def test_files_that_import_each_other_come_to_an_end() -> None:
     files = {"A.sol": b'import "./B.sol"; enum A { X }', "B.sol": b'import "./A.sol"; enum B { X }'}
     types = Declarations({path: path for path in files}, files.get).types("A.sol", files["A.sol"])
     assert types == {"B": "uint8"}
     assert imports(files["A.sol"]).paths == ("./B.sol",)
+
+
+KINDS = """pragma solidity ^0.8.30;
+uint256 constant N = 4;
+uint constant HOURS = 36 hours / 1 hours;
+type Price is uint128;
+type Who is address;
+enum Top { A, B }
+struct Deep { Top top; Price[N] prices; uint8[2 ** 2 * (1 + 1)][] grid; Who who; }
+library L {
+    struct S { uint256 a; }
+    enum E { A }
+    type P is uint64;
+    event Told(E e, S s);
+    function f(S storage s, mapping(address => S[]) storage m, E e, P p, Deep memory d) external {}
+    function g(mapping(address who => mapping(Top => uint256) b) storage m, uint[] storage a, Who w) public {}
+    function h(uint[N] memory x, C[] memory t, function(uint) external cb) external pure {}
+}
+abstract contract Base { uint8 internal constant K = 255; uint constant Z = 2 << 3; }
+contract C is Base {
+    uint constant W = K % 16 + 7 / 2 * 2 ** 3 - (6 & 3);
+    mapping(Top => mapping(Price p => Deep[])) public deep;
+    function(uint) external returns (bool) public cb;
+    bool transient public flag;
+    function b(uint[K / 5] memory, uint[Z - 1][] memory, int[N ** N >> 3 | 1] memory, int[W] memory) public {}
+    function d(L.E k, Deep calldata x, address payable y, Who[HOURS] memory w, bytes1[1e1] memory) public {}
+    event Moved(address indexed, Deep, L.E[] indexed e, function(uint) external f);
+    event Quiet(uint a) anonymous;
+    error Oops(Deep d, Price);
+}
+"""
+"""Types of every kind, in the places where they count."""
 
 
 def selectors_of(abi: list[dict[str, Any]]) -> Iterator[str]:
@@ -301,14 +354,15 @@ def selectors_of(abi: list[dict[str, Any]]) -> Iterator[str]:
             yield "0x" + function_abi_to_4byte_selector({**item, "type": "function"}).hex()  # type: ignore[typeddict-item]
 
 
-def test_the_compiler_finds_the_same() -> None:
+@pytest.mark.parametrize("text", [SOURCES["Vault.sol"], KINDS], ids=["a contract", "all kinds of types"])
+def test_the_compiler_finds_the_same(text: str) -> None:
     solc = ROOT / ".npm-tools" / "node_modules" / "solc" / "solc.js"
     if not solc.is_file():
         pytest.skip("no solc: npm install solc@0.8.37 in .npm-tools")
     asked = {
         "language": "Solidity",
-        "sources": {"Vault.sol": {"content": SOURCES["Vault.sol"]}},
-        "settings": {"outputSelection": {"*": {"*": ["abi"]}}},
+        "sources": {"Vault.sol": {"content": text}},
+        "settings": {"outputSelection": {"*": {"*": ["abi", "evm.methodIdentifiers"]}}},
     }
     done = subprocess.run(
         ["node", solc, "--standard-json"],
@@ -318,10 +372,13 @@ def test_the_compiler_finds_the_same() -> None:
         timeout=HANG,
     )
     contracts = json.loads(done.stdout[done.stdout.index("{") :])["contracts"]["Vault.sol"]
-    expected = {selector for contract in contracts.values() for selector in selectors_of(contract["abi"])}
-    found = {name for name in found_in(SOURCES["Vault.sol"]) if name.startswith("0x")}
+    expected = {
+        f"0x{selector}" for one in contracts.values() for selector in one["evm"]["methodIdentifiers"].values()
+    }
+    kinds = [item for one in contracts.values() for item in one["abi"] if item["type"] != "function"]
+    found = {name for name in found_in(text) if name.startswith("0x")}
     short = "0x" + function_signature_to_4byte_selector("Short(uint256,uint128)").hex()  # used by no contract
-    assert found == expected | {short}
+    assert found - {short} == expected | set(selectors_of(kinds))
 
 
 @pytest.mark.parametrize("package", PACKAGES)

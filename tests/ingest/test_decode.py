@@ -18,7 +18,15 @@ from web3._utils.events import get_event_data
 
 from index.errors import SourceError
 from index.values import Document, Kind, Passage
-from ingest.chain.abi import EventSignature, Input, by_topic, known_events, known_tokens, read_abi
+from ingest.chain.abi import (
+    EventSignature,
+    Input,
+    by_topic,
+    declared_in_code,
+    known_events,
+    known_tokens,
+    read_abi,
+)
 from ingest.chain.decode import ANONYMOUS, MALFORMED, OTHER_TOPICS, UNKNOWN, Decoder
 
 A, B = "0x" + "11" * 20, "0x" + "22" * 20
@@ -183,13 +191,13 @@ def test_transfers_of_coins_and_of_things_are_told_apart_by_their_topics() -> No
 
 
 def test_what_is_not_decoded_says_why() -> None:
-    dirty = "0x" + "f" * 24 + "11" * 20
+    address = "0x" + word(1)
     rows = decoded(
         Decoder(known_events()),
         ([], "0x1234"),
         (["0x" + "ab" * 32], "0x"),
-        ([TRANSFER, dirty], "0x"),
-        ([TRANSFER, dirty, dirty], "0x" + word(1)),
+        ([TRANSFER, address], "0x"),
+        ([TRANSFER, address, address], "0x"),
         ([TRANSFER, "0x" + word(1), "0x" + word(2)], "0x00"),
     )
     assert [row["undecoded"] for row in rows] == [ANONYMOUS, UNKNOWN, OTHER_TOPICS, MALFORMED, MALFORMED]
@@ -234,6 +242,35 @@ def test_abis_of_solc_and_etherscan_are_read(tmp_path: Any, wrap: Any) -> None:
     assert (found.text, found.indexed, found.declared_in) == ("Drawn((uint8,string)[],address)", 1, "Canvas")
 
 
+LEG = {"name": "legs", "type": "tuple[]", "components": [{"type": "address"}, {"type": "uint256"}]}
+SWEPT = {"type": "event", "name": "Swept", "inputs": [{"type": "address", "indexed": True}, LEG]}
+PLACES = {
+    "Sourcify's metadata": {"output": {"abi": [SWEPT], "devdoc": {"events": {"Swept(address)": {}}}}},
+    "Sourcify's files": {
+        "files": [{"name": "metadata.json", "content": json.dumps({"output": {"abi": [SWEPT]}})}]
+    },
+    "Etherscan's source": {"status": "1", "result": [{"SourceCode": "{{}}", "ABI": json.dumps([SWEPT])}]},
+    "solc's combined output": {
+        "contracts": {"A.sol:A": {"abi": json.dumps([SWEPT])}, "A.sol:B": {"abi": []}}
+    },
+    "ethers": ["function f(uint a) view", "event Swept(address indexed, tuple(address who, uint n)[] legs)"],
+    "viem": ["struct Leg { address who; uint256 n; }", "event Swept(address indexed, Leg[] legs)"],
+    "lines": "event Swept(address indexed,\n  (address, uint)[] legs);\nerror Bad(uint a);\n// event Old();",
+    "a script": "const abi = parseAbi(['event Swept(address indexed, (address, uint)[] legs)'])",
+    "Solidity": "interface I { struct L { address who; uint n; } event Swept(address indexed, L[] legs); }",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_events_are_found_wherever_an_abi_stands(tmp_path: Any, place: str) -> None:
+    body = PLACES[place]
+    file = tmp_path / "Canvas.json"
+    file.write_text("\ufeff" + body if isinstance(body, str) else json.dumps(body), encoding="utf-8")
+    [found] = read_abi(file)
+    assert (found.text, found.indexed) == ("Swept(address,(address,uint256)[])", 1)
+    assert [given.name for given in found.inputs] == ["arg0", "legs"]
+
+
 @pytest.mark.parametrize(
     "body", ["", "[", "[]", "{}", "3", '[{"type": "event"}]', '[{"type": "event", "inputs": 3}]']
 )
@@ -255,6 +292,22 @@ def test_the_known_events_and_tokens_are_well_formed() -> None:
     addresses = [token["address"] for token in known_tokens()]
     assert len(set(addresses)) == len(addresses)
     assert all(Web3.is_address(address) and address == address.lower() for address in addresses)
+
+
+def test_declarations_of_code_have_names_and_fit_their_types() -> None:
+    from ingest.readers.code import read_code
+
+    text = (
+        "contract A { struct P { uint8 x; } event M(address indexed, P, function (uint) external f);"
+        " event M(P indexed p, address a, uint n); }"
+    )
+    found = list(
+        declared_in_code([("A.sol", text, [name for _, name in read_code(text, "A.sol").identifiers])])
+    )
+    assert [(one.text, one.indexed, [given.name for given in one.inputs]) for one in found] == [
+        ("M(address,(uint8),function)", 1, ["arg0", "arg1", "f"]),
+        ("M((uint8),address,uint256)", 1, ["p", "a", "n"]),
+    ]
 
 
 def test_events_of_ingested_solidity_decode_logs(tmp_path: Any) -> None:
