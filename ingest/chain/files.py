@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from index.errors import SourceError
 from index.events import SCHEMAS
 from ingest.chain.formats import Columns, Tell, opened
+from ingest.names import location_of
 
 _BLOCK = {
     "block_number": ("block_number", "blockNumber"),
@@ -128,7 +129,7 @@ def batches(file: ChainFile, chain: str, tell: Tell) -> Iterator[pa.Table]:
     retrieved = pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC"))
     for lines, columns in rows:
         table = typed(file.kind, lines, {c: columns[n] for c, n in chosen.items() if n}, tell)
-        for name, value in (("chain", chain), ("path", file.path), ("location", str(file.location))):
+        for name, value in (("chain", chain), ("path", file.path), ("location", location_of(file.location))):
             table = table.append_column(name, pa.repeat(value, table.num_rows))
         yield table.append_column("retrieved_at", pa.repeat(retrieved, table.num_rows))
 

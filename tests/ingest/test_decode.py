@@ -259,7 +259,7 @@ def test_the_known_events_and_tokens_are_well_formed() -> None:
 
 def test_events_of_ingested_solidity_decode_logs(tmp_path: Any) -> None:
     from index.library import Library
-    from ingest.chain.jobs import ChainJob
+    from ingest.chain.connector import ChainRows
 
     signature, topic = (
         "Lent(address,uint8,uint256[])",
@@ -274,7 +274,7 @@ def test_events_of_ingested_solidity_decode_logs(tmp_path: Any) -> None:
         writer.publish()
         data = "0x" + encode(["uint8", "uint256[]"], [1, [2**255]]).hex()
         [row] = (
-            ChainJob(writer, "eip155:1")
+            ChainRows(writer, "eip155:1")
             .prepared("events", _place(logs(([topic, "0x" + word(9)], data))))
             .to_pylist()
         )

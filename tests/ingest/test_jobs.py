@@ -9,8 +9,11 @@ import pytest
 from index import doctor
 from index.library import Library
 from index.values import SourceRef
+from ingest.connector import Doors
+from ingest.engine import Engine, Progress, Report
 from ingest.fetch import Fetcher
-from ingest.jobs import Job, Progress, Report, reread
+from ingest.papers import Documents
+from ingest.registry import reread
 from ingest.sources import Facts, find
 
 SECTIONS = ("Abstract", "Motivation", "Specification", "Rationale")
@@ -27,7 +30,7 @@ def note(name: str, **changed: str) -> str:
 
 def ingested(library: Path, folder: Path, stated: Facts = Facts()) -> Report:  # noqa: B008
     with Library.writer(library) as writer:
-        return Job(writer, Fetcher()).run(find([str(folder)], stated=stated))
+        return Engine(writer).run(Documents(find([str(folder)], stated=stated), Doors(Fetcher())))
 
 
 def counts(report: Report) -> tuple[int, int, int, int]:
@@ -114,7 +117,7 @@ def test_a_file_that_cannot_be_read_is_skipped_and_the_rest_goes_on(library: Pat
 def test_progress_ends_at_what_was_done(tmp_path: Path, notes: Path) -> None:
     told: list[Progress] = []
     with Library.writer(tmp_path / "another") as writer:
-        report = Job(writer, Fetcher(), progress=told.append).run(find([str(notes)]))
+        report = Engine(writer, told.append).run(Documents(find([str(notes)]), Doors(Fetcher())))
     assert [at.indexed for at in told] == sorted(at.indexed for at in told)
     last = told[-1]
     assert (last.sources, last.total, last.indexed) == (3, 3, report.passages)
@@ -124,8 +127,8 @@ def test_progress_ends_at_what_was_done(tmp_path: Path, notes: Path) -> None:
 def test_a_citation_is_read_again_as_its_source_is_now(library: Path, notes: Path) -> None:
     hit = Library(library).search("the abstract of gamma")[0]
     ref = SourceRef.of(hit.document, hit.passage)
-    same = reread(ref, Fetcher())
+    same = reread(ref, Doors(Fetcher()))
     assert same.document.sha256 == ref.sha256
     assert hit.passage.text == same.text[hit.passage.start : hit.passage.end]
     (notes / "gamma.md").write_text(note("gamma", Abstract="sapphire"))
-    assert reread(ref, Fetcher()).document.sha256 != ref.sha256
+    assert reread(ref, Doors(Fetcher())).document.sha256 != ref.sha256

@@ -9,6 +9,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +19,15 @@ from index import doctor
 from index.errors import Gone, SourceError, Unreachable
 from index.library import Library
 from index.values import Kind, SourceRef
+from ingest.connector import Doors
+from ingest.engine import Engine, Report
 from ingest.fetch import Fetcher
-from ingest.jobs import Report, reread
+from ingest.registry import reread
 from ingest.repo.address import HEAD, located, parse, web_page
+from ingest.repo.connector import Repository
 from ingest.repo.git import Entry
-from ingest.repo.job import Choice, RepositoryJob
 from ingest.repo.licence import licence_of
+from ingest.repo.options import Repo as Options
 from ingest.repo.selection import Selection
 from ingest.sources import Limits
 from tests.conftest import ROOT, Run
@@ -57,13 +61,12 @@ FILES: dict[str, str | bytes | None] = {
 def synced(
     library: Path,
     target: object,
-    choice: Choice = Choice(),  # noqa: B008
-    ref: str | None = None,
     limits: Limits = Limits(),
     allow_private: bool = True,
+    **chosen: Any,
 ) -> Report:
     with Library.writer(library) as writer, Fetcher(allow_private=allow_private) as fetcher:
-        return RepositoryJob(writer, fetcher, limits).run(parse(str(target), ref), choice)
+        return Engine(writer).run(Repository(Options(url=str(target), **chosen), Doors(fetcher, limits)))
 
 
 def counts(report: Report) -> tuple[int, int, int, int]:
@@ -252,20 +255,20 @@ def test_refs_stand_beside_each_other(repo: Repo, library: Path) -> None:
 def test_the_last_messages_are_read_and_each_cites_its_commit(repo: Repo, library: Path) -> None:
     second = repo.commit({"a.py": "a = 1\n"}, "Fix the rounding of shares\n\nIt favoured the attacker.")
     third = repo.commit({"a.py": "a = 2\n"}, "Raise the cap")
-    assert synced(library, repo.folder, Choice(history=2)).added == 6
+    assert synced(library, repo.folder, history=2).added == 6
     hits = Library(library).search("why was the rounding of shares fixed", k=1)
     assert (hits[0].document.commit, hits[0].document.authors) == (second, ("Ada",))
     assert "favoured the attacker" in hits[0].passage.text
     fourth = repo.commit({}, "Lower the cap")
-    assert counts(synced(library, repo.folder, Choice(history=2)))[::3] == (1, 1)
+    assert counts(synced(library, repo.folder, history=2))[::3] == (1, 1)
     assert {d.commit for d in Library(library).documents() if "/commit/" in d.path} == {third, fourth}
     cited = SourceRef.of(hits[0].document, hits[0].passage)
-    assert reread(cited, Fetcher()).document.sha256 == cited.sha256
+    assert reread(cited, Doors(Fetcher())).document.sha256 == cited.sha256
 
 
 def test_include_and_exclude_choose_files(repo: Repo, library: Path) -> None:
-    assert counts(synced(library, repo.folder, Choice(include=("*.sol", "*.py")))) == (2, 0, 0, 0)
-    assert counts(synced(library, repo.folder, Choice(exclude=("/tools/",)))) == (1, 0, 1, 1)
+    assert counts(synced(library, repo.folder, include=("*.sol", "*.py"))) == (2, 0, 0, 0)
+    assert counts(synced(library, repo.folder, exclude=("/tools/",))) == (1, 0, 1, 1)
     assert {d.title for d in Library(library).documents()} == {"src/Token.sol", "Token"}
 
 
@@ -289,22 +292,18 @@ def test_what_people_did_not_write_is_left_out_and_counted(repo: Repo, library: 
     repo.commit({"LICENSE": None})
     report = synced(library, repo.folder)
     assert counts(report) == (3, 0, 0, 0)
-    [note] = report.notes
-    assert {reason: int(n) for n, reason in re.findall(r"(\d+) ([a-z ]+)", note.why)} == {
-        **dict.fromkeys(LEFT_OUT, 1),
-        "links": 1,
-    }
+    assert report.lost_by_reason == {**dict.fromkeys(LEFT_OUT, 1), "links": 1}
 
 
 def test_an_include_with_a_folder_brings_what_is_left_out(repo: Repo, library: Path) -> None:
     repo.commit({"node_modules/dep/a.sol": "contract A {}\n", "node_modules/dep/b.js": "let b = 1;\n"})
-    assert counts(synced(library, repo.folder, Choice(include=("*.sol",)))) == (1, 0, 0, 0)
-    assert counts(synced(library, repo.folder, Choice(include=("node_modules/**/*.sol",)))) == (1, 0, 0, 1)
+    assert counts(synced(library, repo.folder, include=("*.sol",))) == (1, 0, 0, 0)
+    assert counts(synced(library, repo.folder, include=("node_modules/**/*.sol",))) == (1, 0, 0, 1)
 
 
 def test_an_include_brings_files_of_other_formats(repo: Repo, library: Path) -> None:
     repo.commit({"docs/page.html": "<html><body><p>Shares are rounded down.</p></body></html>"})
-    assert counts(synced(library, repo.folder, Choice(include=("*.html",)))) == (1, 0, 0, 0)
+    assert counts(synced(library, repo.folder, include=("*.html",))) == (1, 0, 0, 0)
 
 
 def test_gitattributes_are_heeded() -> None:
@@ -359,7 +358,7 @@ def test_packed_references_other_hashes_and_clones_without_history_are_read(
     assert synced(library, repo.folder, ref="old").added == 3
     assert synced(library, repo.folder, ref=second[:9]).added == 2
     repo.git("clone", "--quiet", "--depth=1", repo.folder.as_uri(), str(tmp_path / "shallow"))
-    assert synced(library, tmp_path / "shallow", Choice(history=5)).added == 3
+    assert synced(library, tmp_path / "shallow", history=5).added == 3
     repo.git("init", "--quiet", "--object-format=sha256", str(tmp_path / "long"))
     Repo.at(tmp_path / "long").commit(FILES)
     assert synced(library, tmp_path / "long").added == 3
@@ -457,17 +456,17 @@ def test_a_fault_is_one_line_and_costs_nothing(repo: Repo, library: Path, chainc
 def test_a_citation_is_read_again(repo: Repo, library: Path) -> None:
     synced(library, repo.folder)
     cited = reference(library, "Token.sol", "function transfer")
-    assert reread(cited, Fetcher()).document.sha256 == cited.sha256
+    assert reread(cited, Doors(Fetcher())).document.sha256 == cited.sha256
     repo.commit({"src/Token.sol": TOKEN.replace("true", "false")})
-    now = reread(cited, Fetcher())
+    now = reread(cited, Doors(Fetcher()))
     assert now.document.sha256 != cited.sha256
     assert "return false" in now.text
     repo.commit({"src/Token.sol": None})
     with pytest.raises(Gone, match=r"src/Token.sol is not in commit"):
-        reread(cited, Fetcher())
+        reread(cited, Doors(Fetcher()))
     for place in ("git+nothing", "git+ext::sh -c id@HEAD#a.md"):
         with pytest.raises(SourceError, match="no place in a repository"):
-            reread(replace(cited, location=place), Fetcher())
+            reread(replace(cited, location=place), Doors(Fetcher()))
 
 
 def test_a_repository_of_the_network_is_read_without_its_history(
@@ -483,8 +482,8 @@ def test_a_repository_of_the_network_is_read_without_its_history(
         assert counts(synced(library, f"{url}/token")) == (0, 1, 2, 0)
         cited = reference(library, "Token.sol", "function transfer")
         assert cited.location == f"git+{url}/token@HEAD#src/Token.sol"
-        assert reread(cited, Fetcher(allow_private=True)).document.sha256 == cited.sha256
-        assert synced(library, f"{url}/token", Choice(history=2)).added == 2
+        assert reread(cited, Doors(Fetcher(allow_private=True))).document.sha256 == cited.sha256
+        assert synced(library, f"{url}/token", history=2).added == 2
 
 
 @pytest.mark.parametrize("config", ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"])

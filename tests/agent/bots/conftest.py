@@ -22,7 +22,7 @@ from index.library import Library
 from index.settings import Settings
 from index.values import Reading, SourceRef
 from ingest.fetch import Fetcher
-from ingest.jobs import reread
+from ingest.registry import reread
 from tests.agent.bots.telegram_double import BotApi
 
 

@@ -1,0 +1,328 @@
+"""The connectors of a chain: rows of files or nodes into the tables, then what they say as documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from index.errors import ChainciteError, SourceError
+from index.events import TOKENS
+from index.values import Document, Passage, Reading, SourceRef
+from index.writer import Writer
+from ingest.chain.abi import EventSignature, declared_in_code, known_events, known_tokens, read_abi
+from ingest.chain.contracts import checked_address
+from ingest.chain.decode import Decoder
+from ingest.chain.files import ChainFile, batches
+from ingest.chain.options import Chain
+from ingest.chain.passages import RECIPE
+from ingest.chain.rollups import told
+from ingest.connector import (
+    Count,
+    Doors,
+    Found,
+    Item,
+    NoNode,
+    Note,
+    NothingToRead,
+    Shelf,
+    Summary,
+    Vanished,
+    fault,
+)  # fmt: skip
+from ingest.names import shown
+from ingest.pointers import keeper_of
+from ingest.sources import Problem
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from ingest.chain.node import Node
+
+_ORDER = ("blocks", "transactions", "transfers", "events")
+SHOWN = 5
+"""Faults of one file that are told; the others are counted."""
+
+
+class ChainRows:
+    """Rows of one chain on their way into a library.
+
+    chain: CAIP-2 id; declarations: events that come before the well-known ones and those of the library's
+    code.
+    """
+
+    def __init__(self, writer: Writer, chain: str, declarations: Iterable[EventSignature] = ()) -> None:
+        self._writer = writer
+        self._chain = chain
+        self._decoder = Decoder(declarations, known_events(), declared_in_code(writer.named_code()))
+        writer.add_events(tokens=tokens(known_tokens(), "built-in"))
+
+    def add(self, table: str, rows: pa.Table) -> int:
+        """Adds rows of `index.events.SCHEMAS[table]`; returns how many the library did not hold."""
+        return self._writer.add_events(**{table: self.prepared(table, rows)})[table]
+
+    def prepared(self, table: str, rows: pa.Table) -> pa.Table:
+        """The rows with their logs decoded, and hashes and times of known blocks where they lack them."""
+        rows = rows if table == "blocks" else self._with_blocks(rows)
+        return self._decoder.decode(rows) if table == "events" else rows
+
+    def _with_blocks(self, rows: pa.Table) -> pa.Table:
+        """The rows with the hashes and times of their blocks, as far as the library knows these blocks."""
+        lacking = [
+            name
+            for name in ("block_hash", "block_timestamp")
+            if name not in rows.column_names or rows[name].null_count
+        ]
+        if not lacking or not rows.num_rows:
+            return rows
+        span = pc.min_max(rows["block_number"]).as_py()
+        columns = ["chain", "block_number", "block_hash", "block_timestamp", "orphaned_at"]
+        known = self._writer.rows("blocks", span["min"], span["max"], columns)
+        known = known.filter(pc.and_(pc.is_null(known["orphaned_at"]), pc.equal(known["chain"], self._chain)))
+        at = pc.index_in(rows["block_number"], value_set=known["block_number"])
+        for name in lacking:
+            found = known[name].take(at)
+            if name in rows.column_names:
+                place = rows.column_names.index(name)
+                rows = rows.set_column(place, name, pc.coalesce(rows[name], found))
+            else:
+                rows = rows.append_column(name, found)
+        return rows
+
+
+class _Told:
+    """What the two connectors of a chain share: documents about rows, which are made before they are read."""
+
+    def read(self, item: Item, _held: Document | None) -> tuple[Document, Sequence[Passage]]:
+        """The document about some rows."""
+        made: tuple[Document, Sequence[Passage]] = item.key
+        return made
+
+    def link(self, item: Item) -> str:
+        """The place on the chain."""
+        document: Document = item.key[0]
+        return document.uri
+
+    @classmethod
+    def reread(cls, ref: SourceRef, doors: Doors) -> Reading:
+        """The rows of a citation as their node, or their file, tells them now."""
+        from ingest.chain.check import reread
+
+        if doors.library is None:
+            raise SourceError("what is told of a chain is checked with its library; open one")
+
+        def node(chain: str) -> Node | None:
+            try:
+                return doors.nodes((), chain)
+            except NoNode:
+                return None
+
+        return reread(ref, doors.library(), node)
+
+
+class Files(_Told):
+    """Files of a chain, blocks first. Rows that break a rule are left out and told; the rest goes on."""
+
+    def __init__(self, options: Chain) -> None:
+        self._chain = str(options.chain)
+        self._limit = options.passages
+        self._files, self._problems = find_files([Path(one) for one in options.targets], options.manifest)
+        if self._problems and not self._files:
+            raise NothingToRead(self._problems)
+        self._declared = [event for file in options.abi for event in read_abi(file)]
+
+    def discover(self, shelf: Shelf) -> Iterator[Found]:
+        """The rows of all files into the tables, then the documents about them."""
+        yield from self._problems
+        rows = ChainRows(shelf.writer, self._chain, self._declared)
+        new, read = dict.fromkeys(_ORDER, 0), 0
+        for file in sorted(self._files, key=lambda file: _ORDER.index(file.kind)):
+            faults = _Faults(file.path)
+            for batch in self._batches(file, rows, faults):
+                faults.no_hash |= batch["block_hash"].null_count > 0
+                new[file.kind] += shelf.writer.add_events(**{file.kind: batch})[file.kind]
+                read += batch.num_rows
+            yield from faults.problems()
+            yield from faults.notes()
+        yield from (Count(name, number) for name, number in {**new, "rows": read}.items())
+        counts = ", ".join(f"{number:,} {name}" for name, number in new.items())
+        yield Summary(f"{read:,} rows read, new are {counts}")
+        yield from documents(shelf, sorted({file.path for file in self._files}), self._limit)
+
+    def _batches(self, file: ChainFile, rows: ChainRows, faults: _Faults) -> Iterator[pa.Table]:
+        """The rows of a file, prepared, up to where it cannot be read any further."""
+        try:
+            for batch in batches(file, self._chain, faults.tell):
+                yield rows.prepared(file.kind, batch)
+        except ChainciteError as error:
+            if not isinstance(error, SourceError):
+                raise
+            faults.tell(str(error))
+        except Exception as error:  # noqa: BLE001 whatever is wrong with one file, the others are read
+            faults.tell(fault(error))
+
+
+class Logs(_Told):
+    """The logs of contracts at a node. report: what was read so far, over all readings."""
+
+    def __init__(self, options: Chain, doors: Doors) -> None:
+
+        from ingest.chain.feed import FeedReport
+
+        self.report = FeedReport()
+        self._options = options
+        self._doors = doors
+        self._addresses = tuple(sorted({checked_address(address) for address in options.address}))
+        self._declared = [event for file in options.abi for event in read_abi(file)]
+
+    def discover(self, shelf: Shelf) -> Iterator[Found]:
+        """The blocks that were not read, and the documents about the rows that changed by that."""
+        from ingest.chain.feed import Follower
+        from ingest.chain.records import Feed
+
+        options, report, lines = self._options, self.report, list[str]()
+        before = report.high
+        with self._doors.nodes(options.rpc, options.chain) as node:
+            rows = ChainRows(shelf.writer, node.chain, self._declared)
+            feed = Feed(node.chain, self._addresses)
+            follower = Follower(
+                shelf.writer, node, feed, rows, self._doors.wait, lines.append,
+                receipts=options.receipts, report=report,
+            )  # fmt: skip
+            for windows in follower.read(options.from_block or 0, options.to_block):
+                yield from documents(shelf, windows, options.passages)
+            lines += node.notes
+        if options.follow and report.high != before:
+            lines.append(f"at block {report.high}, {report.new} new logs")
+        yield from (Note(options.place, line) for line in lines)
+        yield from (Count("logs", report.logs), Count("new logs", report.new))
+        reorgs = f", {len(report.reorgs)} reorganisations" if report.reorgs else ""
+        what = f"{node.chain} is read from block {report.low} to {report.high}"
+        yield Summary(f"{what}: {report.logs:,} logs, {report.new:,} new{reorgs}")
+
+
+def documents(shelf: Shelf, paths: Iterable[str], limit: int) -> Iterator[Found]:
+    """What is to be told of the rows that came from these paths, and what is told no more.
+
+    limit: transactions of one path that are told one by one.
+    """
+    with shelf.writer.sql() as connection:
+        for path in paths:
+            yield from _documents(shelf, connection, path, limit)
+
+
+def _documents(shelf: Shelf, connection: DuckDBPyConnection, path: str, limit: int) -> Iterator[Found]:
+    before = {uri for uri, held in shelf.documents.items() if held.document.path == path}
+    for document, passages in told(connection, path, limit):
+        before.discard(document.uri)
+        version = f"{RECIPE}.{document.sha256}.{document.status or ''}"
+        yield Item((document, passages), document.title, version)
+    yield from map(Vanished, before)
+
+
+class _Faults:
+    """What is wrong with the lines of one file: the first few are told, the rest counted."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._count = 0
+        self._first: list[str] = []
+        self.no_hash = False
+
+    def tell(self, fault: str) -> None:
+        self._count += 1
+        if len(self._first) < SHOWN:
+            self._first.append(fault)
+
+    def problems(self) -> list[Problem]:
+        more = self._count - len(self._first)
+        rest = [f"{more} more lines are left out"] if more else []
+        return [Problem(self._path, fault) for fault in [*self._first, *rest]]
+
+    def notes(self) -> list[Note]:
+        why = (
+            "has no block hashes, nor are its blocks known: citations name their numbers; give --blocks FILE"
+        )
+        return [Note(self._path, why)] if self.no_hash else []
+
+
+def tokens(given: Iterable[dict[str, object]], origin: str) -> pa.Table:
+    """Tokens (chain, address, symbol, decimals, name) as rows, their texts made safe to show.
+
+    origin: who says so. Symbols are cut at 32 characters, names at 64; control characters go.
+    """
+    rows = [
+        {
+            **token,
+            "symbol": _safe(token.get("symbol"), 32),
+            "name": _safe(token.get("name"), 64),
+            "origin": origin,
+        }
+        for token in given
+    ]
+    return pa.Table.from_pylist(rows, schema=TOKENS)
+
+
+def _safe(text: object, length: int) -> str | None:
+    if text is None:
+        return None
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:length] or None
+
+
+def find_files(
+    targets: Sequence[Path], manifest: Path | None = None
+) -> tuple[list[ChainFile], list[Problem]]:
+    """The files that targets name, and what is wrong with the others.
+
+    targets: files, or folders whose files are all taken; with a manifest and no target, its files of kind
+    `chain` are taken. A file of the manifest is known by its path there.
+    """
+    names = _manifest(manifest) if manifest else {}
+    wanted = [file for target in targets for file in _under(target)] or list(names)
+    files, problems = list[ChainFile](), list[Problem]()
+    for location in dict.fromkeys(file.resolve() for file in wanted):
+        path = shown(names.get(location, location.name))
+        try:
+            _check_content(location)
+            files.append(ChainFile.open(location, path))
+        except SourceError as error:
+            problems.append(Problem(path, str(error)))
+        except Exception as error:  # noqa: BLE001 whatever is wrong with one file, the others are read
+            problems.append(Problem(path, fault(error)))
+    return files, problems
+
+
+def _check_content(location: Path) -> None:
+    """Refuses a file whose content is elsewhere; one that cannot be opened says so when it is read."""
+    with suppress(OSError), location.open("rb") as file:
+        if keeper := keeper_of(file.read(_POINTER)):
+            raise SourceError(
+                f"is a pointer of {keeper.name}, not the file; run `{keeper.command}` in its clone"
+            )
+
+
+_POINTER = 2048
+"""Bytes that tell a pointer from a file."""
+
+
+def _under(target: Path) -> list[Path]:
+    return sorted(file for file in target.iterdir() if file.is_file()) if target.is_dir() else [target]
+
+
+def _manifest(manifest: Path) -> dict[Path, str]:
+    """The files of kind `chain` in a manifest, with their paths there."""
+    try:
+        rows = json.loads(manifest.read_text(encoding="utf-8"))
+        found = [row["path"] for row in rows if row.get("kind") == "chain"]
+    except OSError as error:
+        raise SourceError(f"the manifest cannot be read ({error.strerror}); check the path") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SourceError(
+            f"the manifest is not a JSON list of objects with `path` ({error}); mend it"
+        ) from None
+    return {(manifest.resolve().parent / path).resolve(): path for path in found}

@@ -1,0 +1,54 @@
+"""What may be said of a forum that is to be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+from pydantic import Field
+
+from ingest.options import Options
+
+if TYPE_CHECKING:
+    from index.values import SourceRef
+    from ingest.connector import Doors
+    from ingest.forum.connector import Topics
+
+LOCATION = "discourse+"
+"""What the location of a topic begins with."""
+
+
+class Forum(Options):
+    """Read topics of a Discourse forum, post by post; again, only those that changed.
+
+    Only what everybody may read is read. Exit status 2 when something was skipped; the rest is in the library
+    all the same.
+    """
+
+    kind_of_source: ClassVar[str] = "forum"
+    connector: ClassVar[str] = "ingest.forum.connector:Topics"
+
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="A topic, a category, a tag, or a whole Discourse forum.")
+    ]
+    limit: Annotated[
+        int,
+        Field(ge=1, le=10_000),
+        typer.Option(metavar="N", help="Topics that are read, the latest first."),
+    ] = 100
+
+    @property
+    def place(self) -> str:
+        """Its address."""
+        return self.url
+
+    @classmethod
+    def owns(cls, ref: SourceRef) -> bool:
+        """Topics of Discourse."""
+        return ref.location.startswith(LOCATION)
+
+    def open(self, doors: Doors) -> Topics:
+        """The topics at the address."""
+        from ingest.forum.connector import Topics
+
+        return Topics(self, doors)

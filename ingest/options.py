@@ -1,0 +1,78 @@
+"""The options of a kind of source, declared once: for its command, and for its table in a file of sources.
+
+A field is an option of the command `ingest KIND` where it carries `typer.Option` or `typer.Argument`, and a
+key of the table `[[KIND]]` unless it says `exclude`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from index.values import SourceRef
+    from ingest.connector import Connector, Doors
+
+Texts = tuple[Annotated[str, Field(min_length=1)], ...]
+
+
+def _chain_id(value: object) -> object:
+    import re
+
+    if not isinstance(value, str) or not re.fullmatch(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}", value):
+        raise ValueError(f"should be a CAIP-2 id, as eip155:1 for Ethereum mainnet, but it is {value}")
+    return value
+
+
+Caip2 = Annotated[str, BeforeValidator(_chain_id)]
+
+
+class Options(BaseModel):
+    """One source. The docstring of each kind is the help of its command."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=lambda field: field.replace("_", "-"),
+        populate_by_name=True,
+    )
+    kind_of_source: ClassVar[str]
+    connector: ClassVar[str]
+    """Module and class of what reads it, loaded when it is needed."""
+
+    on_record: ClassVar[bool] = True
+    """Whether it is kept on record which documents a source brought; not where they are very many."""
+
+    name: str | None = Field(None, min_length=1)
+
+    @property
+    def label(self) -> str:
+        """What a person calls it: its name, or else the place that it is read from."""
+        return f"{self.kind_of_source} {self.name or self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where it is read from."""
+        raise NotImplementedError
+
+    @classmethod
+    def owns(cls, ref: SourceRef) -> bool:
+        """Whether a citation is of a source of this kind."""
+        raise NotImplementedError
+
+    @classmethod
+    def loaded(cls) -> type[Connector]:
+        """The class of what reads it."""
+        module, _, name = cls.connector.partition(":")
+        return cast("type[Connector]", getattr(import_module(module), name))
+
+    def within(self, _folder: Path) -> Self:
+        """The source with its paths seen from a folder."""
+        return self
+
+    def open(self, doors: Doors) -> Connector:
+        """What reads it. Raises SourceError where it names what is not there, before a library is opened."""
+        raise NotImplementedError
