@@ -10,13 +10,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 if TYPE_CHECKING:
     from index.values import SourceRef
     from ingest.connector import Connector, Doors
 
-Texts = tuple[Annotated[str, Field(min_length=1)], ...]
+
+def _text(value: object) -> str:
+    """A name may hold bytes that are not UTF-8, as `os.fsdecode` has them."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("should be a text that is not empty")
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text)]
+Texts = tuple[Text, ...]
 
 
 def _chain_id(value: object) -> object:

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
@@ -276,7 +276,8 @@ class _Search:
             try:
                 self._read_entry(root, what, row)
             except (OSError, ValueError) as error:
-                self.problem(what, f"names no usable file ({error}); mend the manifest")
+                why = getattr(error, "strerror", None) or error
+                self.problem(what, f"names no usable file ({why}); mend the manifest")
 
     def _read_entry(self, root: Path, what: str, row: Any) -> None:
         texts = {k: v for k, v in row.items() if isinstance(v, str)} if isinstance(row, dict) else {}
@@ -315,7 +316,7 @@ class _Search:
         path = Path(target)
         self._roots.append(path.resolve())
         if path.is_dir():
-            self._add_files(target, path, _walk(path))
+            self._add_files(target, path, _walk(path, self._closed))
         elif path.is_file():
             self._add_file(path.resolve(), target, path.name)
         elif glob.has_magic(target):
@@ -327,7 +328,9 @@ class _Search:
     def _add_files(self, target: str, root: Path, files: Sequence[Path]) -> None:
         others: Counter[str] = Counter()
         for file in files:
-            if file.suffix.lower() in FORMATS:
+            if not file.is_file():
+                others["pipes and broken links"] += 1
+            elif file.suffix.lower() in FORMATS:
                 name = file.relative_to(root).as_posix()
                 self._add_file(file.resolve(), name, name)
             else:
@@ -354,18 +357,20 @@ class _Search:
         if known.location != source.location:
             self.problem(source.path, f"has the address of {known.path} ({known.uri}); give each its own")
 
+    def _closed(self, error: OSError) -> None:
+        self.problem(str(error.filename), f"cannot be looked into ({error.strerror}); check permissions")
+
     def problem(self, what: str, why: str) -> None:
         """Notes an input at fault."""
-        self._problems.append(Problem(shown(what), why))
+        self._problems.append(Problem(shown(what)[:300], shown(why)))
 
 
-def _walk(folder: Path) -> list[Path]:
-    """The files under a folder in sorted order, hidden ones left out."""
+def _walk(folder: Path, closed: Callable[[OSError], None]) -> list[Path]:
+    """What stands under a folder, sorted, hidden names left out. closed: told of folders that are closed."""
     files: list[Path] = []
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=closed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(root, name) for name in sorted(names) if not name.startswith("."))
-        files.extend(path for path in paths if path.is_file())
+        files.extend(Path(root, name) for name in sorted(names) if not name.startswith("."))
     return files
 
 

@@ -103,8 +103,9 @@ def _flag(name: str, declared: FieldInfo) -> str:
     info = next((one for one in declared.metadata if isinstance(one, ParameterInfo)), None)
     if isinstance(info, typer.models.ArgumentInfo):
         return str(info.metavar)
-    spelled = (info.param_decls or ()) if info else ()
-    return spelled[0] if spelled else f"--{name.replace('_', '-')}"
+    spelled = (info.default, *(info.param_decls or ())) if info else ()
+    flags = [one for one in spelled if isinstance(one, str) and one.startswith("--")]
+    return flags[0] if flags else f"--{name.replace('_', '-')}"
 
 
 def _read(settings: Settings, source: Options, *, as_json: bool) -> None:

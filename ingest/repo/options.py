@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 import typer
 from pydantic import Field
 
-from ingest.options import Options, Texts
+from ingest.options import Options, Text, Texts
 
 if TYPE_CHECKING:
     from index.values import SourceRef
@@ -26,7 +26,7 @@ class Repo(Options):
     kind_of_source: ClassVar[str] = "repo"
     connector: ClassVar[str] = "ingest.repo.connector:Repository"
 
-    url: Annotated[str, typer.Argument(metavar="URL|PATH", help="A repository: https, ssh, or a folder.")]
+    url: Annotated[Text, typer.Argument(metavar="URL|PATH", help="A repository: https, ssh, or a folder.")]
     ref: Annotated[
         str | None, typer.Option(help="Branch, tag or commit; else what the repository has checked out.")
     ] = None

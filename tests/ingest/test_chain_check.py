@@ -18,7 +18,7 @@ from ingest.chain.connector import Files, Logs
 from ingest.chain.contracts import UPGRADES
 from ingest.chain.node import Node
 from ingest.chain.options import Chain
-from ingest.chain.records import records_of
+from ingest.chain.records import Feed, records_of
 from ingest.chain.rpc import Endpoint
 from ingest.connector import Doors
 from ingest.engine import Engine

@@ -329,7 +329,7 @@ def test_lists_are_read_to_the_limit_and_by_category(forum: Discourse, library: 
     assert counts(some)[0] == 35
     assert "only 35 topics are read; more with --limit N" in str(some.notes[0])
     rest = ingested(library, f"{forum.root}/c/all/6", limit=45)
-    assert (counts(rest), rest.notes) == ((10, 0, 35, 0, 0), ())
+    assert (counts(rest), rest.notes) == ((10, 0, 35, 0, 0), [])
 
 
 def test_a_busy_forum_is_waited_for_and_then_left_alone(forum: Discourse, library: Path) -> None:

@@ -255,7 +255,7 @@ def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
         ),
         ("[[repo]]\nhistory = 1", r"\[\[repo\]\] number 1: `url` is missing"),
         ('[[repo]]\nurl = "a"\n[[repo]]\nurl = "b"\nhistory = -1', r"number 2: `history` should be greater"),
-        ("[[papers]]\nname = 'x'", r"number 1: needs `paths` or `manifest`"),
+        ("[[papers]]\nname = 'x'", r"number 1: nothing to read; needs `paths` or `manifest`"),
         ('[[papers]]\npaths = "a"', r"`paths` should be a valid tuple"),
         ('[[chain]]\nchain = "mainnet"\nfiles = ["a"]', r"`chain` should be a CAIP-2 id"),
         ('[[chain]]\nchain = "eip155:1"', r"needs either `files` or `manifest`, or `from-block`"),
