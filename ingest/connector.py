@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ingest.chain.node import Node
 
 Nodes = Callable[[Sequence[str], str | None], "Node"]
-"""Opens the nodes at some URLs, or else those that are known for a chain (CAIP-2)."""
+"""Opens nodes at some URLs, or those known for a chain (CAIP-2); whoever gives them closes them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
@@ -72,16 +72,16 @@ class Options(BaseModel):
         """Whether a citation is of a source of this kind."""
         raise NotImplementedError
 
-    @classmethod
-    def loaded(cls) -> type[Connector]:
-        """The class of what reads it."""
-        module, _, name = cls.connector.partition(":")
-        return cast("type[Connector]", getattr(import_module(module), name))
-
     def within(self, _folder: Path) -> Self:
         """The source with its paths seen from a folder."""
         return self
 
     def open(self, doors: Doors) -> Connector:
         """What reads it. Raises SourceError where it names what is not there, before a library is opened."""
-        raise NotImplementedError
+        return cast("Connector", loaded(self.connector)(self, doors))
+
+
+def loaded(name: str) -> Any:
+    """A class by its module and name, as `Options.connector` has it."""
+    module, _, inner = name.partition(":")
+    return getattr(import_module(module), inner)

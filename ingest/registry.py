@@ -6,7 +6,7 @@ from index.values import Reading, SourceRef
 from ingest.chain.options import Chain
 from ingest.connector import Doors
 from ingest.forum.options import Forum
-from ingest.options import Options
+from ingest.options import Options, loaded
 from ingest.papers import Papers
 from ingest.repo.options import Repo
 
@@ -17,4 +17,5 @@ KINDS: tuple[type[Options], ...] = (Papers, Repo, Forum, Chain)
 def reread(ref: SourceRef, doors: Doors) -> Reading:
     """The source of a citation as it is now; see `ingest.connector.Connector.reread`."""
     owner = next(kind for kind in reversed(KINDS) if kind.owns(ref))
-    return owner.loaded().reread(ref, doors)
+    reading: Reading = loaded(owner.connector).reread(ref, doors)
+    return reading

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from index.errors import ChainciteError, SourceError
-from index.events import TOKENS
 from index.values import Document, Passage, Reading, SourceRef
-from index.writer import Writer
-from ingest.chain.abi import EventSignature, declared_in_code, known_events, known_tokens, read_abi
+from ingest.chain.abi import read_abi
 from ingest.chain.contracts import checked_address
-from ingest.chain.decode import Decoder
+from ingest.chain.feed import FeedReport, Follower
 from ingest.chain.files import ChainFile, batches
 from ingest.chain.options import Chain
 from ingest.chain.passages import RECIPE
+from ingest.chain.records import Feed
 from ingest.chain.rollups import told
+from ingest.chain.tables import ChainRows
 from ingest.connector import (
     Count,
     Doors,
@@ -47,52 +46,6 @@ if TYPE_CHECKING:
 _ORDER = ("blocks", "transactions", "transfers", "events")
 SHOWN = 5
 """Faults of one file that are told; the others are counted."""
-
-
-class ChainRows:
-    """Rows of one chain on their way into a library.
-
-    chain: CAIP-2 id; declarations: events that come before the well-known ones and those of the library's
-    code.
-    """
-
-    def __init__(self, writer: Writer, chain: str, declarations: Iterable[EventSignature] = ()) -> None:
-        self._writer = writer
-        self._chain = chain
-        self._decoder = Decoder(declarations, known_events(), declared_in_code(writer.named_code()))
-        writer.add_events(tokens=tokens(known_tokens(), "built-in"))
-
-    def add(self, table: str, rows: pa.Table) -> int:
-        """Adds rows of `index.events.SCHEMAS[table]`; returns how many the library did not hold."""
-        return self._writer.add_events(**{table: self.prepared(table, rows)})[table]
-
-    def prepared(self, table: str, rows: pa.Table) -> pa.Table:
-        """The rows with their logs decoded, and hashes and times of known blocks where they lack them."""
-        rows = rows if table == "blocks" else self._with_blocks(rows)
-        return self._decoder.decode(rows) if table == "events" else rows
-
-    def _with_blocks(self, rows: pa.Table) -> pa.Table:
-        """The rows with the hashes and times of their blocks, as far as the library knows these blocks."""
-        lacking = [
-            name
-            for name in ("block_hash", "block_timestamp")
-            if name not in rows.column_names or rows[name].null_count
-        ]
-        if not lacking or not rows.num_rows:
-            return rows
-        span = pc.min_max(rows["block_number"]).as_py()
-        columns = ["chain", "block_number", "block_hash", "block_timestamp", "orphaned_at"]
-        known = self._writer.rows("blocks", span["min"], span["max"], columns)
-        known = known.filter(pc.and_(pc.is_null(known["orphaned_at"]), pc.equal(known["chain"], self._chain)))
-        at = pc.index_in(rows["block_number"], value_set=known["block_number"])
-        for name in lacking:
-            found = known[name].take(at)
-            if name in rows.column_names:
-                place = rows.column_names.index(name)
-                rows = rows.set_column(place, name, pc.coalesce(rows[name], found))
-            else:
-                rows = rows.append_column(name, found)
-        return rows
 
 
 class _Told:
@@ -128,7 +81,7 @@ class _Told:
 class Files(_Told):
     """Files of a chain, blocks first. Rows that break a rule are left out and told; the rest goes on."""
 
-    def __init__(self, options: Chain) -> None:
+    def __init__(self, options: Chain, _doors: Doors) -> None:
         self._chain = str(options.chain)
         self._limit = options.passages
         self._files, self._problems = find_files([Path(one) for one in options.targets], options.manifest)
@@ -152,7 +105,8 @@ class Files(_Told):
         yield from (Count(name, number) for name, number in {**new, "rows": read}.items())
         counts = ", ".join(f"{number:,} {name}" for name, number in new.items())
         yield Summary(f"{read:,} rows read, new are {counts}")
-        yield from documents(shelf, sorted({file.path for file in self._files}), self._limit)
+        paths = {file.path for file in self._files} | rows.refresh()
+        yield from documents(shelf, sorted(paths), self._limit)
 
     def _batches(self, file: ChainFile, rows: ChainRows, faults: _Faults) -> Iterator[pa.Table]:
         """The rows of a file, prepared, up to where it cannot be read any further."""
@@ -171,39 +125,41 @@ class Logs(_Told):
     """The logs of contracts at a node. report: what was read so far, over all readings."""
 
     def __init__(self, options: Chain, doors: Doors) -> None:
-
-        from ingest.chain.feed import FeedReport
-
         self.report = FeedReport()
         self._options = options
         self._doors = doors
         self._addresses = tuple(sorted({checked_address(address) for address in options.address}))
         self._declared = [event for file in options.abi for event in read_abi(file)]
+        self._node = doors.nodes(options.rpc, options.chain)
+        self._follower: Follower | None = None
+        self._lines: list[str] = []
 
     def discover(self, shelf: Shelf) -> Iterator[Found]:
         """The blocks that were not read, and the documents about the rows that changed by that."""
-        from ingest.chain.feed import Follower
-        from ingest.chain.records import Feed
-
-        options, report, lines = self._options, self.report, list[str]()
+        options, report, node = self._options, self.report, self._node
         before = report.high
-        with self._doors.nodes(options.rpc, options.chain) as node:
+        if self._follower is None:
             rows = ChainRows(shelf.writer, node.chain, self._declared)
-            feed = Feed(node.chain, self._addresses)
-            follower = Follower(
-                shelf.writer, node, feed, rows, self._doors.wait, lines.append,
-                receipts=options.receipts, report=report,
-            )  # fmt: skip
-            for windows in follower.read(options.from_block or 0, options.to_block):
-                yield from documents(shelf, windows, options.passages)
-            lines += node.notes
+            yield from documents(shelf, sorted(rows.refresh()), options.passages)
+            self._follower = self._begun(shelf, rows)
+        for windows in self._follower.read(options.from_block or 0, options.to_block):
+            yield from documents(shelf, windows, options.passages)
         if options.follow and report.high != before:
-            lines.append(f"at block {report.high}, {report.new} new logs")
-        yield from (Note(options.place, line) for line in lines)
+            self._lines.append(f"at block {report.high}, {report.new} new logs")
+        yield from (Note(options.place, line) for line in [*self._lines, *node.notes])
+        self._lines.clear()
+        node.notes.clear()
         yield from (Count("logs", report.logs), Count("new logs", report.new))
         reorgs = f", {len(report.reorgs)} reorganisations" if report.reorgs else ""
         what = f"{node.chain} is read from block {report.low} to {report.high}"
         yield Summary(f"{what}: {report.logs:,} logs, {report.new:,} new{reorgs}")
+
+    def _begun(self, shelf: Shelf, rows: ChainRows) -> Follower:
+        feed, say = Feed(self._node.chain, self._addresses), self._lines.append
+        return Follower(
+            shelf.writer, self._node, feed, rows, self._doors.wait, say,
+            receipts=self._options.receipts, report=self.report,
+        )  # fmt: skip
 
 
 def documents(shelf: Shelf, paths: Iterable[str], limit: int) -> Iterator[Found]:
@@ -249,29 +205,6 @@ class _Faults:
             "has no block hashes, nor are its blocks known: citations name their numbers; give --blocks FILE"
         )
         return [Note(self._path, why)] if self.no_hash else []
-
-
-def tokens(given: Iterable[dict[str, object]], origin: str) -> pa.Table:
-    """Tokens (chain, address, symbol, decimals, name) as rows, their texts made safe to show.
-
-    origin: who says so. Symbols are cut at 32 characters, names at 64; control characters go.
-    """
-    rows = [
-        {
-            **token,
-            "symbol": _safe(token.get("symbol"), 32),
-            "name": _safe(token.get("name"), 64),
-            "origin": origin,
-        }
-        for token in given
-    ]
-    return pa.Table.from_pylist(rows, schema=TOKENS)
-
-
-def _safe(text: object, length: int) -> str | None:
-    if text is None:
-        return None
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:length] or None
 
 
 def find_files(

@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from index.errors import SourceError, Unreachable
 from index.writer import Writer
-from ingest.chain.connector import ChainRows, tokens
 from ingest.chain.contracts import UPGRADES, Contract, describe_contracts, describe_tokens
 from ingest.chain.node import Displaced, Heads, Node, Part
 from ingest.chain.ranges import wanting
 from ingest.chain.records import Feed, Records
 from ingest.chain.rows import Rows, window
 from ingest.chain.rpc import Behind, Refused
+from ingest.chain.tables import ChainRows, tokens
 
 SLICE = 50
 """Blocks that may yet be displaced, read at a time."""

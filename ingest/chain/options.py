@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, cast
 
 import typer
 from pydantic import BeforeValidator, Field, model_validator
 
 from index.values import Kind
-from ingest.options import Caip2, Options, Texts
+from ingest.options import Caip2, Options, Texts, loaded
 
 if TYPE_CHECKING:
     from index.values import SourceRef
@@ -104,9 +104,8 @@ class Chain(Options):
 
     def open(self, doors: Doors) -> Connector:
         """The files, or the logs at the node."""
-        from ingest.chain.connector import Files, Logs
-
-        return Files(self) if self.from_block is None else Logs(self, doors)
+        reader = self.connector if self.from_block is None else "ingest.chain.connector:Logs"
+        return cast("Connector", loaded(reader)(self, doors))
 
     @model_validator(mode="after")
     def _files_or_node(self) -> Self:

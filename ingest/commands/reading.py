@@ -93,7 +93,7 @@ def _told(kind: type[Options], wrong: Any) -> str:
     where = [
         part for part in wrong["loc"] if isinstance(part, str) and part.replace("-", "_") in kind.model_fields
     ]
-    said = f"`{where[0]}` {said}" if where else said
+    said = f"`{where[0].replace('_', '-')}` {said}" if where else said
     for name, declared in kind.model_fields.items():
         said = said.replace(f"`{name.replace('_', '-')}`", _flag(name, declared))
     return said

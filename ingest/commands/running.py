@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,10 +57,11 @@ def doors(settings: Settings) -> Iterator[Doors]:
     def library() -> Library:
         return Library(settings.library, settings.embedder)
 
-    def nodes(rpc: Sequence[str], chain: str | None) -> Node:
-        return open_node(settings, rpc, chain)
+    with fetcher(settings) as door, ExitStack() as opened:
 
-    with fetcher(settings) as door:
+        def nodes(rpc: Sequence[str], chain: str | None) -> Node:
+            return opened.enter_context(open_node(settings, rpc, chain))
+
         yield Doors(door, limits(settings), nodes, library)
 
 

@@ -11,8 +11,6 @@ from ingest.options import Options
 
 if TYPE_CHECKING:
     from index.values import SourceRef
-    from ingest.connector import Doors
-    from ingest.forum.connector import Topics
 
 LOCATION = "discourse+"
 """What the location of a topic begins with."""
@@ -46,9 +44,3 @@ class Forum(Options):
     def owns(cls, ref: SourceRef) -> bool:
         """Topics of Discourse."""
         return ref.location.startswith(LOCATION)
-
-    def open(self, doors: Doors) -> Topics:
-        """The topics at the address."""
-        from ingest.forum.connector import Topics
-
-        return Topics(self, doors)

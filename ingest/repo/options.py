@@ -12,8 +12,6 @@ from ingest.options import Options, Text, Texts
 
 if TYPE_CHECKING:
     from index.values import SourceRef
-    from ingest.connector import Doors
-    from ingest.repo.connector import Repository
 
 
 class Repo(Options):
@@ -55,9 +53,3 @@ class Repo(Options):
         """The repository in a folder there, if there is one."""
         local = folder / self.url
         return self.model_copy(update={"url": str(local)}) if local.exists() else self
-
-    def open(self, doors: Doors) -> Repository:
-        """The repository at its address."""
-        from ingest.repo.connector import Repository
-
-        return Repository(self, doors)

@@ -17,9 +17,10 @@ from index import doctor
 from index.errors import SourceError
 from index.library import Library
 from index.values import Filters, Kind, SourceRef
-from ingest.chain.connector import Files, tokens
+from ingest.chain.connector import Files
 from ingest.chain.files import ChainFile, batches
 from ingest.chain.options import Chain
+from ingest.chain.tables import tokens
 from ingest.engine import Engine, Report
 from tests.conftest import Run
 

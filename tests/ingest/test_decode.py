@@ -259,7 +259,7 @@ def test_the_known_events_and_tokens_are_well_formed() -> None:
 
 def test_events_of_ingested_solidity_decode_logs(tmp_path: Any) -> None:
     from index.library import Library
-    from ingest.chain.connector import ChainRows
+    from ingest.chain.tables import ChainRows
 
     signature, topic = (
         "Lent(address,uint8,uint256[])",

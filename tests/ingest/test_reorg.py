@@ -28,17 +28,18 @@ def anvil() -> Iterator[Anvil]:
         yield node
 
 
-def logs(*addresses: str, url: str, limit: int = 0, low: int = 0, high: int | str = "latest") -> Logs:
-    def node(*_: object) -> Node:
-        return Node([Endpoint(url, sleep=lambda _: None)], concurrency=1)
+def node_at(url: str) -> Node:
+    return Node([Endpoint(url, sleep=lambda _: None)], concurrency=1)
 
+
+def logs(node: Node, *addresses: str, limit: int = 0, low: int = 0, high: int | str = "latest") -> Logs:
     options = Chain(from_block=low, to_block=high, address=addresses, passages=limit)
-    return Logs(options, Doors(Fetcher(), nodes=node, wait=lambda _: None))
+    return Logs(options, Doors(Fetcher(), nodes=lambda *_: node, wait=lambda _: None))
 
 
 def read(anvil: Anvil, folder: Path, *addresses: str, **known: Any) -> FeedReport:
-    found = logs(*addresses, url=anvil.url, **known)
-    with Library.writer(folder) as writer:
+    with node_at(anvil.url) as node, Library.writer(folder) as writer:
+        found = logs(node, *addresses, **known)
         Engine(writer).run(found)
     return found.report
 
@@ -87,8 +88,8 @@ def shaken(anvil: Anvil, folder: Path, seed: int, times: int, deepest: int) -> l
     for value in range(60):
         anvil.transfer(token, value, 1 + value % 3)
         anvil.mine()
-    with Library.writer(folder / "followed") as writer:
-        followed = logs(token, url=anvil.url)
+    with node_at(anvil.url) as node, Library.writer(folder / "followed") as writer:
+        followed = logs(node, token)
         Engine(writer).run(followed)
         for turn in range(times):
             depth = at_random.randint(1, min(deepest, anvil.head - 2))
@@ -162,7 +163,7 @@ def test_finality_is_upgraded_as_blocks_settle(anvil: Anvil, tmp_path: Path) -> 
 def test_ranges_that_cannot_be_are_refused_before_anything_is_read(anvil: Anvil, tmp_path: Path) -> None:
     anvil.mine(10)
     with pytest.raises(ValueError, match="inverted: block 8 is after block 3"):
-        logs(url=anvil.url, low=8, high=3)
+        read(anvil, tmp_path, low=8, high=3)
     with pytest.raises(SourceError, match="block 11 is beyond the head, which is block 10"):
         read(anvil, tmp_path, low=8, high=11)
     with pytest.raises(SourceError, match="block 8 is after the finalized block, which is 0"):
@@ -172,9 +173,8 @@ def test_ranges_that_cannot_be_are_refused_before_anything_is_read(anvil: Anvil,
 
 def test_a_feed_that_is_read_again_and_again_stays_with_the_head(anvil: Anvil, tmp_path: Path) -> None:
     token = anvil.deploy()
-    found = logs(token, url=anvil.url)
-    with Library.writer(tmp_path) as writer:
-        engine = Engine(writer)
+    with node_at(anvil.url) as node, Library.writer(tmp_path) as writer:
+        found, engine = logs(node, token), Engine(writer)
         engine.run(found)
         anvil.transfer(token, 71)
         anvil.mine()
@@ -247,10 +247,11 @@ def test_what_was_read_before_a_node_failed_is_not_read_again(
     short = capped(refusing(-32005, "query returned more than 10000 results"), blocks=4)
     with (
         Proxy(anvil.url, rule) as proxy,
+        node_at(proxy.url) as node,
         Library.writer(tmp_path) as writer,
         pytest.raises(SourceError, match="internal error"),
     ):
-        Engine(writer).run(logs(token, url=proxy.url))
+        Engine(writer).run(logs(node, token))
     kept = rows(tmp_path, "SELECT count(*) FROM events")[0][0]
     assert 0 < kept < 60
     report = read(anvil, tmp_path, token)
@@ -290,13 +291,16 @@ def test_contracts_are_asked_once_what_they_are(anvil: Anvil, tmp_path: Path) ->
             for token in (named, nameless):
                 anvil.transfer(token, value)
             anvil.mine()
-            found = logs(named, nameless, url=proxy.url, limit=9)
-            with Library.writer(tmp_path) as writer:
+            with node_at(proxy.url) as node, Library.writer(tmp_path) as writer:
+                found = logs(node, named, nameless, limit=9)
                 Engine(writer).run(found)
             assert found.report.new == 2
         assert proxy.methods().count("eth_call") == 2 * 3
         assert proxy.methods().count("eth_getStorageAt") == 2 * 3
-    found = rows(tmp_path, "SELECT address, symbol, decimals FROM tokens ORDER BY symbol NULLS LAST")
+    sql = (
+        "SELECT address, symbol, decimals FROM tokens WHERE chain = 'eip155:31337' ORDER BY symbol NULLS LAST"
+    )
+    found = rows(tmp_path, sql)
     assert found == [(named, "NOTE", 6), (nameless, None, 6)]
     texts = [hit.passage.text for hit in Library(tmp_path).search("proxy implementation of the contract", 20)]
     assert any(f"{named} is a proxy" in text and f"implementation is {nameless}" in text for text in texts)
