@@ -81,7 +81,7 @@ class _Told:
 class Files(_Told):
     """Files of a chain, blocks first. Rows that break a rule are left out and told; the rest goes on."""
 
-    def __init__(self, options: Chain, _doors: Doors) -> None:
+    def __init__(self, options: Chain, _doors: Doors | None = None) -> None:
         self._chain = str(options.chain)
         self._limit = options.passages
         self._files, self._problems = find_files([Path(one) for one in options.targets], options.manifest)

@@ -113,7 +113,7 @@ class Chain(Options):
         if has_files and (has_node or self.from_block is not None):
             raise ValueError("files and nodes are read one after the other; leave out `files` or `rpc`")
         if has_node and self.from_block is None:
-            raise ValueError("give `from-block`, the first block to read; what was read is not read again")
+            raise ValueError("give `from-block` N, the first block to read; what was read is not read again")
         if not has_files and self.from_block is None:
             raise ValueError(
                 "nothing to read; needs either `files` or `manifest`, or `from-block` to read from a node"

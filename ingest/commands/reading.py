@@ -10,7 +10,7 @@ import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import ValidationError
@@ -21,9 +21,11 @@ from index.errors import SourceError, Unreachable
 from index.settings import Settings
 from ingest.commands.running import NOTHING, AsJson, doors, print_report, progress
 from ingest.connector import Connector, NothingToRead
-from ingest.engine import Engine, Report
 from ingest.options import Options
 from ingest.registry import KINDS
+
+if TYPE_CHECKING:
+    from ingest.engine import Engine, Report
 
 commands = typer.Typer(
     no_args_is_help=True, help="Read sources into the library; only what changed costs anything."
@@ -114,6 +116,7 @@ def _read(settings: Settings, source: Options, *, as_json: bool) -> None:
     Raises typer.Exit with status 2 when something was skipped.
     """
     from index.library import Library
+    from ingest.engine import Engine, Report
 
     try:
         with doors(settings) as open_doors:
@@ -138,6 +141,8 @@ def _read(settings: Settings, source: Options, *, as_json: bool) -> None:
 
 def _followed(engine: Engine, connector: Connector, seconds: float) -> Report:
     """Reads again after so many seconds, until interrupted (Ctrl-C); the report is of all readings."""
+    from ingest.engine import Report
+
     whole = Report()
     try:
         while True:

@@ -22,6 +22,7 @@ from ingest.chain.files import ChainFile, batches
 from ingest.chain.options import Chain
 from ingest.chain.tables import tokens
 from ingest.engine import Engine, Report
+from ingest.selectors import keccak
 from tests.conftest import Run
 
 CHAIN = "eip155:1"
@@ -342,3 +343,32 @@ def test_the_real_blocks_are_read_whole_and_exact(shared: Path, tmp_path: Path) 
     assert asked(tmp_path, "SELECT sum(effective_gas_price * gas_used), sum(value) FROM transactions") == [
         (fees, sum(row["value"] for row in transactions))
     ]
+
+
+def test_logs_are_decoded_anew_when_their_declaration_comes_to_be_known(tmp_path: Path) -> None:
+    topic = "0x" + keccak("Quokka(uint256)").hex()
+    file = write(tmp_path / "logs.jsonl", [log(1, 1, topics=[topic]), log(2, 1)])
+    ingest(tmp_path / "library", file)
+    sql = "SELECT event, declared_in, args::VARCHAR FROM events WHERE topic0 = '{}'"
+    assert asked(tmp_path / "library", sql.format(topic)) == [(None, None, None)]
+    inputs = [{"name": "hops", "type": "uint256"}]
+    abi = tmp_path / "Zoo.json"
+    abi.write_text(json.dumps([{"type": "event", "name": "Quokka", "inputs": inputs}]))
+    report = ingest(tmp_path / "library", file, abi=(abi,))
+    assert (report.counts["events"], report.changed, report.unchanged) == (0, 1, 1)
+    decoded = [("Quokka", "Zoo", '{"hops": "1000000"}')]
+    assert asked(tmp_path / "library", sql.format(topic)) == decoded
+    ingest(tmp_path / "library", file)
+    assert asked(tmp_path / "library", sql.format(topic)) == decoded
+    assert list(doctor.faults(tmp_path / "library")) == []
+
+
+def test_a_file_that_breaks_off_costs_itself_alone(tmp_path: Path) -> None:
+    whole = write(tmp_path / "logs.jsonl", LOGS)
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(gzip.compress(whole.read_bytes())[:-40])
+    pointer = tmp_path / "pointer.jsonl"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    report = ingest(tmp_path / "library", cut, whole, pointer)
+    assert report.counts["events"] == len(LOGS)
+    assert {problem.what for problem in report.skipped} == {"cut.jsonl.gz", "pointer.jsonl"}

@@ -559,3 +559,68 @@ def test_published_contracts_are_found_by_selector(tmp_path: Path, library: Path
         ("0x35ea6a75", "function getReserveData("),
     ):
         assert declared in Library(library).search(asked, k=1)[0].passage.text
+
+
+def test_a_signature_follows_the_types_that_its_file_imports(repo: Repo, library: Path) -> None:
+    def found(signature: str) -> bool:
+        hits = Library(library).search(signature, k=1)
+        return bool(hits) and any(
+            signature in p.identifiers for p in Library(library).passages(hits[0].document.uri)
+        )
+
+    files: dict[str, str | bytes | None] = {
+        "lib/Types.sol": "struct Key { address a; }\n",
+        "lib/Again.sol": 'import "./Types.sol";\n',
+        "src/Vault.sol": 'import "../lib/Again.sol";\ncontract V { function open(Key k) external {} }\n',
+    }
+    repo.commit(files)
+    assert counts(synced(library, repo.folder, include=("/src/",)))[:2] == (2, 0)
+    assert found("open((address))")
+    assert counts(synced(library, repo.folder, include=("/src/",))) == (0, 0, 2, 0)
+    repo.commit({"lib/Types.sol": "struct Key { address a; uint256 b; }\n"})
+    assert synced(library, repo.folder, include=("/src/",)).changed >= 1
+    assert found("open((address,uint256))")
+    assert not found("open((address))")
+    assert counts(synced(library, repo.folder, include=("/src/",))) == (0, 0, 2, 0)
+
+
+def test_a_licence_that_changes_is_that_of_every_file(repo: Repo, library: Path) -> None:
+    synced(library, repo.folder)
+    repo.commit({"LICENSE": "Apache License\nVersion 2.0, January 2004\n"})
+    synced(library, repo.folder)
+    licences = {d.title: d.licence for d in Library(library).documents()}
+    assert licences["tools/run.py"] == "Apache-2.0"
+
+
+def test_pointers_and_submodules_are_named_and_not_read(repo: Repo, library: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "ab" * 32 + "\nsize 90405\n"
+    modules = '[submodule "std"]\n\tpath = lib/std\n\turl = https://example.org/std.git\n'
+    repo.commit({"docs/paper.md": pointer, ".gitmodules": modules})
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{'c' * 40},lib/std")
+    repo.git("commit", "--quiet", "-m", "Add a submodule")
+    report = synced(library, repo.folder)
+    assert counts(report)[:2] == (3, 0)
+    assert report.lost_by_reason["Git LFS pointers"] == report.lost_by_reason["submodules"] == 1
+    said = " ".join(map(str, report.notes))
+    assert "docs/paper.md" in said
+    assert "lib/std (https://example.org/std.git)" in said
+
+
+def test_names_of_any_bytes_are_files_like_others(repo: Repo, library: Path) -> None:
+    blob = repo.git("hash-object", "-w", "--stdin", given=b"# Odd\n\nThe quokka factor is 7.\n")
+    tree = repo.git("mktree", "-z", given=f"100644 blob {blob}\t".encode() + b"gr\xf6\xdfe #1.md\0")
+    repo.git("update-ref", "HEAD", repo.git("commit-tree", tree, "-m", "odd"))
+    assert counts(synced(library, repo.folder)) == (1, 0, 0, 0)
+    cited = reference(library, ".md", "quokka")
+    assert (cited.path, cited.location[-19:]) == ("token/gr\\xf6\\xdfe #1.md", "gr%F6%DFe%20%231.md")
+    assert reread(cited, Doors(Fetcher())).document.sha256 == cited.sha256
+    assert counts(synced(library, repo.folder)) == (0, 0, 1, 0)
+
+
+def test_a_damaged_object_costs_its_file_alone(repo: Repo, library: Path) -> None:
+    oid = repo.git("rev-parse", "HEAD:tools/run.py")
+    damaged = repo.folder / ".git" / "objects" / oid[:2] / oid[2:]
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"not an object")
+    report = synced(library, repo.folder)
+    assert (report.added, [problem.what for problem in report.skipped]) == (2, ["tools/run.py"])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -219,10 +220,12 @@ def test_a_forum_or_repository_out_of_reach_keeps_what_it_brought(place: Path, f
 
 
 def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
-    def nodes(rpc: Sequence[str], chain: str | None) -> Node:
-        return Node([Endpoint(url, sleep=lambda _: None) for url in rpc], chain)
+    opened = ExitStack()
 
-    with Anvil() as anvil:
+    def nodes(rpc: Sequence[str], chain: str | None) -> Node:
+        return opened.enter_context(Node([Endpoint(url, sleep=lambda _: None) for url in rpc], chain))
+
+    with opened, Anvil() as anvil:
         token = anvil.deploy()
         anvil.transfer(token, 1_500_000)
         anvil.mine()
@@ -235,7 +238,8 @@ def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
         anvil.mine()
         [second] = synced(place, plan, nodes)
         assert (second.skipped, Library(place / "library").events) == ([], 2)
-    [third] = synced(place, plan, nodes)
+    with opened:
+        [third] = synced(place, plan, nodes)
     assert (len(third.skipped), Library(place / "library").events) == (1, 2)
 
 
