@@ -9,8 +9,9 @@ from ingest.forum.options import Forum
 from ingest.options import Options, loaded
 from ingest.papers import Papers
 from ingest.repo.options import Repo
+from ingest.site.options import Site
 
-KINDS: tuple[type[Options], ...] = (Papers, Repo, Forum, Chain)
+KINDS: tuple[type[Options], ...] = (Papers, Site, Repo, Forum, Chain)
 """In the order in which a file of sources is read, so that code is there before what it declares."""
 
 
