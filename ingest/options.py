@@ -52,10 +52,15 @@ class Options(BaseModel):
     connector: ClassVar[str]
     """Module and class of what reads it, loaded when it is needed."""
 
+    scheme: ClassVar[str] = ""
+    """What the location of its documents begins with, where that is its own."""
+
     on_record: ClassVar[bool] = True
     """Whether it is kept on record which documents a source brought; not where they are very many."""
 
     name: str | None = Field(None, min_length=1)
+    if TYPE_CHECKING:
+        url: str
 
     @property
     def label(self) -> str:
@@ -64,13 +69,13 @@ class Options(BaseModel):
 
     @property
     def place(self) -> str:
-        """Where it is read from."""
-        raise NotImplementedError
+        """Where it is read from: most have one address."""
+        return str(self.url)
 
     @classmethod
     def owns(cls, ref: SourceRef) -> bool:
         """Whether a citation is of a source of this kind."""
-        raise NotImplementedError
+        return bool(cls.scheme) and ref.location.startswith(cls.scheme)
 
     def within(self, _folder: Path) -> Self:
         """The source with its paths seen from a folder."""

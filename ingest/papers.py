@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,9 +62,9 @@ class Papers(Options):
         return (*self.paths, str(self.manifest))[0]
 
     @classmethod
-    def owns(cls, ref: SourceRef) -> bool:
+    def owns(cls, _ref: SourceRef) -> bool:
         """Every file and web page that no other kind owns."""
-        return not ref.location.partition(":")[0].endswith("+")
+        return True
 
     def within(self, folder: Path) -> Self:
         """Paths from a folder; what is gone from there goes, as a file of sources wants it."""
@@ -161,7 +162,10 @@ class Documents:
         if held.brought is not None or is_url(location) or "+" in location.partition(":")[0]:
             return held.brought is True
         place = local_path(location)
-        return held.document.kind is not Kind.EVENT and any(map(place.is_relative_to, self._targets.roots))
+        lay_here = held.document.kind is not Kind.EVENT and any(
+            map(place.is_relative_to, self._targets.roots)
+        )
+        return lay_here and not os.path.lexists(place)
 
 
 def _read(body: bytes, source: Source, media_type: str | None, doors: Doors) -> Reading:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from index.errors import SourceError
+
 
 class Keeper(NamedTuple):
     """A program that keeps files. command: what brings their content."""
@@ -23,6 +25,12 @@ _POINTERS = (
     ),
     (re.compile(rb"\s*/annex/objects/\S+\s*"), Keeper("git-annex", "git annex get")),
 )
+
+
+def refuse_pointer(body: bytes) -> None:
+    """Raises SourceError for the bytes of a pointer."""
+    if keeper := keeper_of(body):
+        raise SourceError(f"is a pointer of {keeper.name}, not the file; run `{keeper.command}` in its clone")
 
 
 def keeper_of(body: bytes) -> Keeper | None:

@@ -19,7 +19,7 @@ from index.errors import Gone, SourceError
 from index.values import Kind
 from ingest.fetch import Fetched, Fetcher
 from ingest.names import local_path, location_of, shown
-from ingest.pointers import keeper_of
+from ingest.pointers import refuse_pointer
 
 Format = Literal["pdf", "html", "markdown", "mediawiki", "latex", "text", "code"]
 
@@ -177,6 +177,19 @@ def find(
     return search.found()
 
 
+def manifest_rows(manifest: Path) -> list[Any]:
+    """The entries of a manifest. Raises SourceError when it cannot be used at all."""
+    try:
+        rows = json.loads(manifest.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"the manifest cannot be read ({error.strerror}); check the path") from None
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"the manifest is not JSON ({error}); mend it") from None
+    if not isinstance(rows, list):
+        raise SourceError("the manifest is not a list of objects with `path` and `source`; mend it")
+    return rows
+
+
 def load(
     source: Source,
     fetcher: Fetcher,
@@ -195,8 +208,7 @@ def load(
         fetched = fetcher.get(source.location, etag=etag, last_modified=last_modified)
     else:
         fetched = Fetched(url=source.location, body=_read_file(local_path(source.location), limits))
-    if (keeper := keeper_of(fetched.body)) is not None:
-        raise SourceError(f"is a pointer of {keeper.name}, not the file; run `{keeper.command}` in its clone")
+    refuse_pointer(fetched.body)
     if source.sha256 and not fetched.not_modified:
         digest = hashlib.sha256(fetched.body).hexdigest()
         if digest != source.sha256:
@@ -262,14 +274,7 @@ class _Search:
 
     def read_manifest(self, manifest: Path) -> None:
         """Takes in a manifest. Raises SourceError when it cannot be used at all."""
-        try:
-            rows = json.loads(manifest.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SourceError(f"the manifest cannot be read ({error.strerror}); check the path") from None
-        except ValueError as error:
-            raise SourceError(f"the manifest is not JSON ({error}); mend it") from None
-        if not isinstance(rows, list):
-            raise SourceError("the manifest is not a list of objects with `path` and `source`; mend it")
+        rows = manifest_rows(manifest)
         root = manifest.resolve().parent
         for number, row in enumerate(rows, start=1):
             what = f"{manifest.name} entry {number}"

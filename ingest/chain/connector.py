@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -35,8 +34,8 @@ from ingest.connector import (
     fault,
 )  # fmt: skip
 from ingest.names import shown
-from ingest.pointers import keeper_of
-from ingest.sources import Problem
+from ingest.pointers import refuse_pointer
+from ingest.sources import Problem, manifest_rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -221,7 +220,8 @@ def find_files(
     for location in dict.fromkeys(file.resolve() for file in wanted):
         path = shown(names.get(location, location.name))
         try:
-            _check_content(location)
+            with suppress(OSError), location.open("rb") as file:
+                refuse_pointer(file.read(2048))
             files.append(ChainFile.open(location, path))
         except SourceError as error:
             problems.append(Problem(path, str(error)))
@@ -230,32 +230,12 @@ def find_files(
     return files, problems
 
 
-def _check_content(location: Path) -> None:
-    """Refuses a file whose content is elsewhere; one that cannot be opened says so when it is read."""
-    with suppress(OSError), location.open("rb") as file:
-        if keeper := keeper_of(file.read(_POINTER)):
-            raise SourceError(
-                f"is a pointer of {keeper.name}, not the file; run `{keeper.command}` in its clone"
-            )
-
-
-_POINTER = 2048
-"""Bytes that tell a pointer from a file."""
-
-
 def _under(target: Path) -> list[Path]:
     return sorted(file for file in target.iterdir() if file.is_file()) if target.is_dir() else [target]
 
 
 def _manifest(manifest: Path) -> dict[Path, str]:
     """The files of kind `chain` in a manifest, with their paths there."""
-    try:
-        rows = json.loads(manifest.read_text(encoding="utf-8"))
-        found = [row["path"] for row in rows if row.get("kind") == "chain"]
-    except OSError as error:
-        raise SourceError(f"the manifest cannot be read ({error.strerror}); check the path") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SourceError(
-            f"the manifest is not a JSON list of objects with `path` ({error}); mend it"
-        ) from None
-    return {(manifest.resolve().parent / path).resolve(): path for path in found}
+    rows = [row for row in manifest_rows(manifest) if isinstance(row, dict) and row.get("kind") == "chain"]
+    paths = [row["path"] for row in rows if isinstance(row.get("path"), str)]
+    return {(manifest.resolve().parent / path).resolve(): path for path in paths}

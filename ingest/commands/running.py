@@ -25,30 +25,6 @@ NOTHING = "nothing to read"
 """The summary of a source that names nothing that is there."""
 
 
-def fetcher(settings: Settings) -> Fetcher:
-    """The door to the network, as the settings want it."""
-    return Fetcher(
-        allow_private=settings.allow_private_addresses,
-        max_bytes=settings.fetch_max_bytes,
-        timeout=settings.fetch_timeout,
-    )
-
-
-def limits(settings: Settings) -> Limits:
-    """What one source may cost, as the settings want it."""
-    return Limits(
-        text_bytes=settings.text_max_bytes,
-        pdf_bytes=settings.pdf_max_bytes,
-        pdf_memory=settings.pdf_memory_bytes,
-        pdf_seconds=settings.pdf_timeout,
-        text_seconds=settings.text_timeout,
-        repo_entries=settings.repo_max_entries,
-        repo_file_bytes=settings.repo_max_file_bytes,
-        repo_bytes=settings.repo_max_bytes,
-        repo_seconds=settings.repo_timeout,
-    )
-
-
 @contextmanager
 def doors(settings: Settings) -> Iterator[Doors]:
     """Whatever sources are reached through, as the settings want it."""
@@ -57,12 +33,17 @@ def doors(settings: Settings) -> Iterator[Doors]:
     def library() -> Library:
         return Library(settings.library, settings.embedder)
 
-    with fetcher(settings) as door, ExitStack() as opened:
+    fetcher = Fetcher(
+        allow_private=settings.allow_private_addresses,
+        max_bytes=settings.fetch_max_bytes,
+        timeout=settings.fetch_timeout,
+    )
+    with fetcher, ExitStack() as opened:
 
         def nodes(rpc: Sequence[str], chain: str | None) -> Node:
             return opened.enter_context(open_node(settings, rpc, chain))
 
-        yield Doors(door, limits(settings), nodes, library)
+        yield Doors(fetcher, _limits(settings), nodes, library)
 
 
 def open_node(settings: Settings, rpc: Sequence[str], chain: str | None) -> Node:
@@ -150,3 +131,17 @@ def progress() -> Iterator[Callable[[Progress], None]]:
             )
 
         yield tell
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        text_bytes=settings.text_max_bytes,
+        pdf_bytes=settings.pdf_max_bytes,
+        pdf_memory=settings.pdf_memory_bytes,
+        pdf_seconds=settings.pdf_timeout,
+        text_seconds=settings.text_timeout,
+        repo_entries=settings.repo_max_entries,
+        repo_file_bytes=settings.repo_max_file_bytes,
+        repo_bytes=settings.repo_max_bytes,
+        repo_seconds=settings.repo_timeout,
+    )

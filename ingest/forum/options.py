@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import typer
 from pydantic import Field
 
 from ingest.options import Options
-
-if TYPE_CHECKING:
-    from index.values import SourceRef
 
 LOCATION = "discourse+"
 """What the location of a topic begins with."""
@@ -25,6 +22,7 @@ class Forum(Options):
 
     kind_of_source: ClassVar[str] = "forum"
     connector: ClassVar[str] = "ingest.forum.connector:Topics"
+    scheme: ClassVar[str] = LOCATION
 
     url: Annotated[
         str, typer.Argument(metavar="URL", help="A topic, a category, a tag, or a whole Discourse forum.")
@@ -34,13 +32,3 @@ class Forum(Options):
         Field(ge=1, le=10_000),
         typer.Option(metavar="N", help="Topics that are read, the latest first."),
     ] = 100
-
-    @property
-    def place(self) -> str:
-        """Its address."""
-        return self.url
-
-    @classmethod
-    def owns(cls, ref: SourceRef) -> bool:
-        """Topics of Discourse."""
-        return ref.location.startswith(LOCATION)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import typer
 from pydantic import Field
 
 from ingest.options import Options, Text, Texts
-
-if TYPE_CHECKING:
-    from index.values import SourceRef
 
 
 class Repo(Options):
@@ -23,6 +20,7 @@ class Repo(Options):
 
     kind_of_source: ClassVar[str] = "repo"
     connector: ClassVar[str] = "ingest.repo.connector:Repository"
+    scheme: ClassVar[str] = "git+"
 
     url: Annotated[Text, typer.Argument(metavar="URL|PATH", help="A repository: https, ssh, or a folder.")]
     ref: Annotated[
@@ -38,16 +36,6 @@ class Repo(Options):
         Field(ge=0, le=10_000),
         typer.Option(metavar="N", help="Read the messages of the last N commits too."),
     ] = 0
-
-    @property
-    def place(self) -> str:
-        """Its address."""
-        return self.url
-
-    @classmethod
-    def owns(cls, ref: SourceRef) -> bool:
-        """Files and commits of repositories."""
-        return ref.location.startswith("git+")
 
     def within(self, folder: Path) -> Self:
         """The repository in a folder there, if there is one."""

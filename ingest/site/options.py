@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import typer
 from pydantic import Field
 
 from ingest.options import Options
-
-if TYPE_CHECKING:
-    from index.values import SourceRef
 
 
 class Site(Options):
@@ -28,13 +25,3 @@ class Site(Options):
     limit: Annotated[
         int, Field(ge=1, le=100_000), typer.Option(metavar="N", help="Pages that are read, in their order.")
     ] = 1000
-
-    @property
-    def place(self) -> str:
-        """Its address."""
-        return self.url
-
-    @classmethod
-    def owns(cls, _ref: SourceRef) -> bool:
-        """None: its pages are read again like any other."""
-        return False
