@@ -65,11 +65,10 @@ def _refuse_modes(file: Path, sources: list[Options]) -> None:
 def _told(fault: Any) -> str:
     """A mistake: where it is, and what is allowed there. Values are not shown, as they may be secret."""
     where = [part for part in fault["loc"] if part not in ("int", "literal['latest','safe','finalized']")]
-    tables = _TABLES
-    known = tables.get(str(where[0]))
+    known = _TABLES.get(str(where[0]))
     place = f"[[{where[0]}]]" + (f" number {int(where[1]) + 1}" if len(where) > 1 else "")
     if fault["type"] == "extra_forbidden" and len(where) == 1:
-        return f"unknown table {place}; {_nearest(str(where[0]), list(tables))}"
+        return f"unknown table {place}; {_nearest(str(where[0]), list(_TABLES))}"
     if fault["type"] == "extra_forbidden" and known is not None:
         key = str(where[-1])
         keys = [name.replace("_", "-") for name, field in known.model_fields.items() if not field.exclude]

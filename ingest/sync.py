@@ -11,6 +11,7 @@ from pathlib import Path
 from index.errors import LibraryError, SourceError
 from ingest.connector import Doors, NothingToRead
 from ingest.engine import Engine, Report
+from ingest.names import shown
 from ingest.options import Options
 from ingest.sources import Problem
 
@@ -88,7 +89,7 @@ class Sync:
         except NothingToRead as nothing:
             return Report(skipped=list(nothing.problems), notes=list(nothing.notes))
         except SourceError as error:
-            return Report(skipped=[Problem(source.place, str(error))])
+            return Report(skipped=[Problem(shown(source.place), str(error))])
         if source.on_record:
             self.record.write(source.label, report.uris | before if report.skipped else report.uris)
         return report

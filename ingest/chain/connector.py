@@ -136,7 +136,7 @@ class Logs(_Told):
     def discover(self, shelf: Shelf) -> Iterator[Found]:
         """The blocks that were not read, and the documents about the rows that changed by that."""
         options, report, node = self._options, self.report, self._node
-        before = report.high
+        before, logs, new = report.high, report.logs, report.new
         if self._follower is None:
             rows = ChainRows(shelf.writer, node.chain, self._declared)
             yield from documents(shelf, sorted(rows.refresh()), options.passages)
@@ -148,7 +148,7 @@ class Logs(_Told):
         yield from (Note(options.place, line) for line in [*self._lines, *node.notes])
         self._lines.clear()
         node.notes.clear()
-        yield from (Count("logs", report.logs), Count("new logs", report.new))
+        yield from (Count("logs", report.logs - logs), Count("new logs", report.new - new))
         reorgs = f", {len(report.reorgs)} reorganisations" if report.reorgs else ""
         what = f"{node.chain} is read from block {report.low} to {report.high}"
         yield Summary(f"{what}: {report.logs:,} logs, {report.new:,} new{reorgs}")

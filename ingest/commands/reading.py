@@ -21,6 +21,7 @@ from index.errors import SourceError, Unreachable
 from index.settings import Settings
 from ingest.commands.running import NOTHING, AsJson, doors, print_report, progress
 from ingest.connector import Connector, NothingToRead
+from ingest.names import shown
 from ingest.options import Options
 from ingest.registry import KINDS
 
@@ -130,11 +131,12 @@ def _read(settings: Settings, source: Options, *, as_json: bool) -> None:
     except NothingToRead as nothing:
         report = Report(skipped=list(nothing.problems), notes=list(nothing.notes), summary=NOTHING)
     except SourceError as error:
-        raise type(error)(f"{source.place}: {error}") from error
+        kind = Unreachable if isinstance(error, Unreachable) else SourceError
+        raise kind(f"{shown(source.place)}: {error}") from error
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, default=str))
     else:
-        print_report(report, source.place)
+        print_report(report, shown(source.place))
     if report.skipped:
         raise typer.Exit(2)
 
