@@ -69,7 +69,7 @@ class Repository:
         yield from (Lost(self._address.name, reason, n) for reason, n in selection.left_out.items())
         yield from notes
         if self._pointers:
-            what = f"only pointers are in the commit, the files are elsewhere: {', '.join(self._pointers)}"
+            what = f"only pointers are in the commit, the files are elsewhere: {_listed(self._pointers)}"
             yield Note(self._address.name, f"{what}; fetch them (`git lfs pull`) and read their folder")
 
     def read(self, item: Item, _held: Document | None) -> Reading | Lost:
@@ -144,7 +144,7 @@ class Repository:
             else:
                 self._licence = self._licence or licence_of(text)
         names = [entry.path for entry in entries if entry.kind == "submodule"]
-        told = ", ".join(f"{shown(name)} ({urls[name]})" if name in urls else shown(name) for name in names)
+        told = _listed([f"{shown(name)} ({urls[name]})" if name in urls else shown(name) for name in names])
         why = f"submodules are repositories of their own: {told}; read each with `chaincite ingest repo URL`"
         return [Note(self._address.name, why)] if names else []
 
@@ -233,6 +233,15 @@ class Repository:
                 etag=entry.oid,
             ),
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+_NAMED = 20
+"""Files that one line names, at most."""
 
 
 def _is_fresh(item: Item, held: Held | None) -> bool:
