@@ -246,7 +246,7 @@ def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (
+        ("", r"names no source; write tables \[\[papers\]\], \[\[site\]\], \[\[repo\]\], \[\[f"),
             "",
             r"names no source; write tables \[\[papers\]\], \[\[site\]\], \[\[repo\]\], \[\[forum\]\], \[\[ch",
         ),
