@@ -247,9 +247,6 @@ def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
     ("text", "said"),
     [
         ("", r"names no source; write tables \[\[papers\]\], \[\[site\]\], \[\[repo\]\], \[\[f"),
-            "",
-            r"names no source; write tables \[\[papers\]\], \[\[site\]\], \[\[repo\]\], \[\[forum\]\], \[\[ch",
-        ),
         ("[[papers", "is not TOML"),
         ("[[paper]]\npaths = []", r"unknown table \[\[paper\]\]; did you mean `papers`\?"),
         (
