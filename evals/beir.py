@@ -20,8 +20,10 @@ def build(folder: Path, cache: Path, embedder: str) -> tuple[Path, tuple[str, ..
     are named by their ids. What the library has already costs nothing.
     """
     from index.library import Library
+    from ingest.connector import Doors
+    from ingest.engine import Engine
     from ingest.fetch import Fetcher
-    from ingest.jobs import Job
+    from ingest.papers import Documents
     from ingest.sources import Facts, Found, Source
 
     with (folder / "corpus.jsonl").open("rb") as file:
@@ -35,7 +37,7 @@ def build(folder: Path, cache: Path, embedder: str) -> tuple[Path, tuple[str, ..
         uri = f"beir:{quote(folder.name)}/{quote(name, safe='')}"
         sources.append(Source(str(path), name, uri, Facts(title=title or None)))
     with Library.writer(home / "library", embedder) as writer:
-        report = Job(writer, Fetcher()).run(Found(tuple(sources)))
+        report = Engine(writer).run(Documents(Found(tuple(sources)), Doors(Fetcher())))
     return home / "library", tuple(str(problem) for problem in report.skipped)
 
 

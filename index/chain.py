@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,24 @@ def add(tables: Tables, name: str, rows: pa.Table) -> int:
     if rows.num_rows:
         tables.append(name, rows)
     return int(rows.num_rows)
+
+
+def rewrite(
+    tables: Tables, on: str, topics: Collection[str], change: Callable[[pa.Table], pa.Table]
+) -> set[str]:
+    """Changes the logs of a chain that have these topics in the first place; returns the paths of them.
+
+    change: takes and gives rows with the columns of `index.events.EVENTS`; what it leaves out becomes null.
+    """
+    if not topics:
+        return set()
+    known = f"chain = {quoted(on)} AND topic0 IN ({', '.join(map(quoted, sorted(topics)))})"
+    rows = tables.table("events")
+    same = pc.and_(pc.equal(rows["chain"], on), pc.is_in(rows["topic0"], pa.array(sorted(topics))))
+    rows = rows.filter(same)
+    tables.delete("events", known)
+    tables.append("events", _whole(change(rows), SCHEMAS["events"]))
+    return set(pc.unique(rows["path"]).to_pylist())
 
 
 def orphan(tables: Tables, chain: str, block_hashes: Collection[str]) -> int:

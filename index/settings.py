@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     fetch_max_bytes: int = Field(50 * MEGABYTE, ge=1, description="largest answer taken from a URL, in bytes")
     text_max_bytes: int = Field(50 * MEGABYTE, ge=1, description="largest text file read, in bytes")
     pdf_max_bytes: int = Field(100 * MEGABYTE, ge=1, description="largest PDF read, in bytes")
+    text_timeout: float = Field(60.0, gt=0, description="seconds that reading one file or page may take")
     pdf_timeout: float = Field(60.0, gt=0, description="seconds that one PDF may take")
     pdf_memory_bytes: int = Field(
         1000 * MEGABYTE, ge=100 * MEGABYTE, description="memory that reading one PDF may take, in bytes"

@@ -146,6 +146,7 @@ class Reading:
     pages: the offset in `text` at which each page begins (empty where there are no pages).
     identifiers: names by which a place can be looked up, each with the offset of that place.
     warnings: what a person should know, such as bytes that were not UTF-8.
+    lost: what of the source is not in the text, by reason, with how often: `(("images", 3),)`.
     findings: what else was seen when it was read again, such as the code of a contract.
     """
 
@@ -156,6 +157,7 @@ class Reading:
     warnings: tuple[str, ...] = ()
     identifiers: tuple[tuple[int, str], ...] = ()
     findings: tuple[str, ...] = ()
+    lost: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

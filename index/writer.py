@@ -152,6 +152,15 @@ class Writer:
         """
         return chain.finalize(self._tables, on, safe, finalized)
 
+    def rewrite_events(
+        self, on: str, topics: Collection[str], change: Callable[[pa.Table], pa.Table]
+    ) -> set[str]:
+        """Changes the rows of logs by their first topic, all of one chain (CAIP-2), and marks nothing else.
+
+        change: takes rows with all columns and gives them back; returns the paths that they came from.
+        """
+        return chain.rewrite(self._tables, on, topics, change)
+
     def rows(self, name: str, low: int, high: int, columns: Sequence[str]) -> pa.Table:
         """Columns of a chain's table from block `low` to `high`, with orphans and what is unpublished."""
         return self._tables.between(name, low, high, columns)

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
@@ -18,6 +18,8 @@ from urllib.parse import quote, urldefrag
 from index.errors import Gone, SourceError
 from index.values import Kind
 from ingest.fetch import Fetched, Fetcher
+from ingest.names import local_path, location_of, shown
+from ingest.pointers import refuse_pointer
 
 Format = Literal["pdf", "html", "markdown", "mediawiki", "latex", "text", "code"]
 
@@ -75,7 +77,7 @@ NOTHING_STATED = Facts()
 class Source:
     """Something to read.
 
-    location: an absolute local path, or a URL; path: the short name a person knows it by;
+    location: an absolute local path, or a URL (see `location_of`); path: the short name a person knows it by;
     uri: its public address; stated: what overrides the source's own words about itself;
     sha256: hex digest that its bytes must have.
     """
@@ -92,7 +94,7 @@ class Source:
         return is_url(self.location)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """One line about something that is not read, or not read as asked: what it is, and why."""
 
@@ -105,16 +107,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What targets came to: sources in order and each once; faults of the input; things worth saying."""
+    """What targets came to: sources in order and each once; faults of the input; things worth saying.
+
+    roots: the files and folders that were looked into.
+    """
 
     sources: tuple[Source, ...]
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
+    roots: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a single source may cost: bytes read, and memory (bytes) and seconds to open a PDF.
+    """How much a single source may cost: bytes read, seconds to read it, and memory (bytes) to open a PDF.
 
     repo_entries: files and folders of a repository; repo_file_bytes: of the largest file read; repo_bytes: of
     all, and of what is downloaded; repo_seconds: for downloading and listing it.
@@ -124,6 +130,7 @@ class Limits:
     pdf_bytes: int = 128 << 20
     pdf_memory: int = 1 << 30
     pdf_seconds: float = 60.0
+    text_seconds: float = 60.0
     repo_entries: int = 200_000
     repo_file_bytes: int = 1_000_000
     repo_bytes: int = 500_000_000
@@ -170,6 +177,19 @@ def find(
     return search.found()
 
 
+def manifest_rows(manifest: Path) -> list[Any]:
+    """The entries of a manifest. Raises SourceError when it cannot be used at all."""
+    try:
+        rows = json.loads(manifest.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"the manifest cannot be read ({error.strerror}); check the path") from None
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"the manifest is not JSON ({error}); mend it") from None
+    if not isinstance(rows, list):
+        raise SourceError("the manifest is not a list of objects with `path` and `source`; mend it")
+    return rows
+
+
 def load(
     source: Source,
     fetcher: Fetcher,
@@ -187,7 +207,8 @@ def load(
     if source.remote:
         fetched = fetcher.get(source.location, etag=etag, last_modified=last_modified)
     else:
-        fetched = Fetched(url=source.location, body=_read_file(Path(source.location), limits))
+        fetched = Fetched(url=source.location, body=_read_file(local_path(source.location), limits))
+    refuse_pointer(fetched.body)
     if source.sha256 and not fetched.not_modified:
         digest = hashlib.sha256(fetched.body).hexdigest()
         if digest != source.sha256:
@@ -247,25 +268,21 @@ class _Search:
 
     def found(self) -> Found:
         """Everything that came up."""
-        return Found(tuple(self._sources.values()), tuple(self._problems), tuple(self._notes))
+        return Found(
+            tuple(self._sources.values()), tuple(self._problems), tuple(self._notes), tuple(self._roots)
+        )
 
     def read_manifest(self, manifest: Path) -> None:
         """Takes in a manifest. Raises SourceError when it cannot be used at all."""
-        try:
-            rows = json.loads(manifest.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SourceError(f"the manifest cannot be read ({error.strerror}); check the path") from None
-        except ValueError as error:
-            raise SourceError(f"the manifest is not JSON ({error}); mend it") from None
-        if not isinstance(rows, list):
-            raise SourceError("the manifest is not a list of objects with `path` and `source`; mend it")
+        rows = manifest_rows(manifest)
         root = manifest.resolve().parent
         for number, row in enumerate(rows, start=1):
             what = f"{manifest.name} entry {number}"
             try:
                 self._read_entry(root, what, row)
             except (OSError, ValueError) as error:
-                self.problem(what, f"names no usable file ({error}); mend the manifest")
+                why = getattr(error, "strerror", None) or error
+                self.problem(what, f"names no usable file ({why}); mend the manifest")
 
     def _read_entry(self, root: Path, what: str, row: Any) -> None:
         texts = {k: v for k, v in row.items() if isinstance(v, str)} if isinstance(row, dict) else {}
@@ -304,7 +321,7 @@ class _Search:
         path = Path(target)
         self._roots.append(path.resolve())
         if path.is_dir():
-            self._add_files(target, path, _walk(path))
+            self._add_files(target, path, _walk(path, self._closed))
         elif path.is_file():
             self._add_file(path.resolve(), target, path.name)
         elif glob.has_magic(target):
@@ -316,45 +333,49 @@ class _Search:
     def _add_files(self, target: str, root: Path, files: Sequence[Path]) -> None:
         others: Counter[str] = Counter()
         for file in files:
-            if file.suffix.lower() in FORMATS:
+            if not file.is_file():
+                others["pipes and broken links"] += 1
+            elif file.suffix.lower() in FORMATS:
                 name = file.relative_to(root).as_posix()
                 self._add_file(file.resolve(), name, name)
             else:
-                others[file.suffix.lower() or "no extension"] += 1
+                others[shown(file.suffix.lower()) or "no extension"] += 1
         if len(files) == others.total():
             self.problem(target, f"holds no file to read; readable are {' '.join(FORMATS)}")
         elif others:
             counts = ", ".join(f"{n} {extension}" for extension, n in others.most_common())
-            self._notes.append(Problem(target, f"left out {counts}; readable are {' '.join(FORMATS)}"))
+            self._notes.append(Problem(shown(target), f"left out {counts}; readable are {' '.join(FORMATS)}"))
 
     def _add_file(self, location: Path, name: str, relative: str) -> None:
         entry = self._entries.get(location)
         if entry is None:
             uri = location.as_uri() if self._base_url is None else _join(self._base_url, relative)
-            self._add(Source(str(location), name, uri, self._stated))
+            self._add(Source(location_of(location), shown(name), uri, self._stated))
         elif entry.kind and entry.kind not in DOCUMENT_KINDS:
             self._other_kinds[entry.kind] += 1
         else:
             facts = self._stated.over(entry.facts)
-            self._add(Source(str(location), entry.path, entry.uri, facts, entry.sha256))
+            self._add(Source(location_of(location), shown(entry.path), entry.uri, facts, entry.sha256))
 
     def _add(self, source: Source) -> None:
         known = self._sources.setdefault(source.uri, source)
         if known.location != source.location:
             self.problem(source.path, f"has the address of {known.path} ({known.uri}); give each its own")
 
+    def _closed(self, error: OSError) -> None:
+        self.problem(str(error.filename), f"cannot be looked into ({error.strerror}); check permissions")
+
     def problem(self, what: str, why: str) -> None:
         """Notes an input at fault."""
-        self._problems.append(Problem(what, why))
+        self._problems.append(Problem(shown(what)[:300], shown(why)))
 
 
-def _walk(folder: Path) -> list[Path]:
-    """The files under a folder in sorted order, hidden ones left out."""
+def _walk(folder: Path, closed: Callable[[OSError], None]) -> list[Path]:
+    """What stands under a folder, sorted, hidden names left out. closed: told of folders that are closed."""
     files: list[Path] = []
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=closed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(root, name) for name in sorted(names) if not name.startswith("."))
-        files.extend(path for path in paths if path.is_file())
+        files.extend(Path(root, name) for name in sorted(names) if not name.startswith("."))
     return files
 
 
@@ -376,4 +397,4 @@ def _entry(row: Mapping[str, str]) -> _Entry:
 
 
 def _join(base: str, relative: str) -> str:
-    return f"{base.rstrip('/')}/{quote(relative)}"
+    return f"{base.rstrip('/')}/{quote(os.fsencode(relative))}"

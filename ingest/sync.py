@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from functools import singledispatchmethod
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from index.errors import LibraryError, SourceError
-from index.writer import Writer
-from ingest.fetch import Fetcher
-from ingest.jobs import Job, Progress, Report
-from ingest.plan import Chain, Forum, Papers, Repo, Source
-from ingest.sources import Found, Limits, Problem, find
-
-if TYPE_CHECKING:
-    from ingest.chain.abi import EventSignature
-    from ingest.chain.node import Node
+from ingest.connector import Doors, NothingToRead
+from ingest.engine import Engine, Report
+from ingest.names import shown
+from ingest.options import Options
+from ingest.sources import Problem
 
 RECORD = "sources.json"
 """The file in a library's folder that says which documents each source brought."""
-
-Nodes = Callable[[Sequence[str], str], "AbstractContextManager[Node]"]
-"""Opens the nodes at some URLs, or else those that are known for a chain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one source. Of a chain, added counts the documents that are new or have changed."""
-
-    label: str
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    gone: int = 0
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[Problem, ...] = ()
-
-    @classmethod
-    def of(cls, label: str, report: Report) -> Outcome:
-        """The outcome that a report tells."""
-        counts = report.added, report.changed, report.unchanged, report.removed
-        return cls(label, *counts, report.skipped, report.notes)
 
 
 class Record:
@@ -99,113 +69,27 @@ class Record:
 
 @dataclass(frozen=True)
 class Sync:
-    """Brings a library up to date with sources.
+    """Brings a library up to date with sources. folder: what their paths are relative to."""
 
-    folder: what their paths are relative to; nodes: opens nodes; say: called with a line for a person.
-    """
-
-    writer: Writer
+    engine: Engine
     record: Record
     folder: Path
-    fetcher: Fetcher
-    limits: Limits
-    nodes: Nodes
-    progress: Callable[[Progress], None] = field(default=lambda _: None)
+    doors: Doors
 
-    def run(self, source: Source) -> Outcome:
-        """Brings one source up to date. Where it cannot be read, the outcome says why, and nothing goes."""
-        try:
-            return replace(self._read(source), label=source.label)
-        except SourceError as error:
-            return Outcome(source.label, problems=(Problem(source.place, str(error)),))
-
-    @singledispatchmethod
-    def _read(self, source: Source) -> Outcome:
-        raise NotImplementedError
-
-    @_read.register
-    def _papers(self, source: Papers) -> Outcome:
-        manifest = self.folder / source.manifest if source.manifest else None
-        found = find(
-            source.targets(self.folder), manifest=manifest, base_url=source.base_url, stated=source.stated
-        )
-        uris = {one.uri for one in found.sources}
+    def run(self, source: Options) -> Report:
+        """Brings one source up to date. Where it cannot be read, the report says why, and nothing goes."""
         before = self.record.brought(source.label)
-        self.record.write(source.label, before | uris)
-        report = Job(self.writer, self.fetcher, self.limits, self.progress).run(found)
-        gone = self._gone(source.label, before - uris, found)
-        self.record.write(source.label, uris if not found.problems else before | uris)
-        return replace(Outcome.of(source.label, report), gone=gone)
+        others = self.record.by_others(source.label)
 
-    def _gone(self, label: str, uris: set[str], found: Found) -> int:
-        """Removes documents whose files are gone, unless a target could not be looked into."""
-        if found.problems:
-            return 0
-        gone = (uris - self.record.by_others(label)) & self.writer.known().keys()
-        self.writer.remove(gone)
-        self.writer.publish()
-        return len(gone)
+        def brought(uri: str) -> bool | None:
+            return False if uri in others else True if uri in before else None
 
-    @_read.register
-    def _repo(self, source: Repo) -> Outcome:
-        from ingest.repo.address import parse
-        from ingest.repo.job import Choice, RepositoryJob
-
-        local = self.folder / source.url
-        address = parse(str(local) if local.exists() else source.url, source.ref)
-        choice = Choice(source.include, source.exclude, source.history)
-        job = RepositoryJob(self.writer, self.fetcher, self.limits, self.progress)
-        return Outcome.of(source.label, job.run(address, choice))
-
-    @_read.register
-    def _forum(self, source: Forum) -> Outcome:
-        from ingest.discourse import parse
-        from ingest.forum import ForumJob
-
-        job = ForumJob(self.writer, self.fetcher, self.limits, self.progress)
-        return Outcome.of(source.label, job.run(parse(source.url), source.limit))
-
-    @_read.register
-    def _chain(self, source: Chain) -> Outcome:
-        from ingest.chain.abi import read_abi
-
-        declared = [event for file in source.abi for event in read_abi(self.folder / file)]
-        if source.from_block is not None:
-            return self._feed(source, source.from_block, declared)
-        from ingest.chain.jobs import ChainJob, find_files
-
-        manifest = self.folder / source.manifest if source.manifest else None
-        files, problems = find_files([self.folder / file for file in source.files], manifest)
-        job = ChainJob(self.writer, source.chain, declared, source.passages, self.progress)
-        report = job.run(files, problems)
-        return Outcome(
-            source.label,
-            added=report.documents,
-            unchanged=report.unchanged,
-            problems=report.skipped,
-            notes=report.notes,
-        )
-
-    def _feed(self, source: Chain, low: int, declared: Sequence[EventSignature]) -> Outcome:
-        from ingest.chain.abi import known_tokens
-        from ingest.chain.contracts import checked_address
-        from ingest.chain.feed import Follower
-        from ingest.chain.jobs import ChainJob, tokens
-        from ingest.chain.records import Feed
-
-        notes: list[str] = []
-        addresses = tuple(sorted({checked_address(address) for address in source.address}))
-        with self.nodes(source.rpc, source.chain) as node:
-            self.writer.add_events(tokens=tokens(known_tokens(), "built-in"))
-            job = ChainJob(self.writer, node.chain, declared, source.passages, self.progress)
-            feed = Feed(node.chain, addresses)
-            follower = Follower(
-                self.writer, node, feed, job, time.sleep, notes.append, receipts=source.receipts
-            )
-            report = follower.read(low, source.to_block)
-            notes += node.notes
-        return Outcome(
-            source.label,
-            added=report.documents,
-            notes=tuple(Problem(source.place, note) for note in notes),
-        )
+        try:
+            report = self.engine.run(source.within(self.folder).open(self.doors), brought)
+        except NothingToRead as nothing:
+            return Report(skipped=list(nothing.problems), notes=list(nothing.notes))
+        except SourceError as error:
+            return Report(skipped=[Problem(shown(source.place), str(error))])
+        if source.on_record:
+            self.record.write(source.label, report.uris | before if report.skipped else report.uris)
+        return report

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
@@ -24,6 +23,7 @@ from ingest.chain.node import Displaced, Heads, Node
 from ingest.chain.records import Record, records_of
 from ingest.chain.rows import Rows
 from ingest.chain.rpc import MOST_IN_BATCH
+from ingest.names import local_path
 
 MOST_LOGS = 50_000
 """Logs told together that are read again."""
@@ -270,7 +270,7 @@ def _transfers(events: pa.Table) -> pa.Table:
 
 def _from_file(ref: SourceRef, told: _Told) -> Iterator[Row]:
     """The rows of the document as they stand in their file now."""
-    location = Path(ref.location)
+    location = local_path(ref.location)
     if not location.is_file():
         raise Gone(f"the file {location} is not there any more")
     for batch in batches(ChainFile.open(location, ref.path), told.chain, lambda _: None):

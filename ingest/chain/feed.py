@@ -6,7 +6,7 @@ are stored with their hashes and parents; each reading begins by walking back to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +16,12 @@ import pyarrow as pa
 from index.errors import SourceError, Unreachable
 from index.writer import Writer
 from ingest.chain.contracts import UPGRADES, Contract, describe_contracts, describe_tokens
-from ingest.chain.jobs import ChainJob, tokens
 from ingest.chain.node import Displaced, Heads, Node, Part
 from ingest.chain.ranges import wanting
 from ingest.chain.records import Feed, Records
 from ingest.chain.rows import Rows, window
 from ingest.chain.rpc import Behind, Refused
+from ingest.chain.tables import ChainRows, tokens
 
 SLICE = 50
 """Blocks that may yet be displaced, read at a time."""
@@ -44,7 +44,6 @@ class FeedReport:
     high: int = 0
     logs: int = 0
     new: int = 0
-    documents: int = 0
     generations: int = 0
     reorgs: list[int] = field(default_factory=list)
 
@@ -52,8 +51,9 @@ class FeedReport:
 class Follower:
     """Brings a library up to date with a feed.
 
-    job: decodes rows and tells them; say: called with a line for what a person should know.
+    rows: decodes rows and keeps them; say: called with a line for what a person should know.
     wait: sleeps for some seconds; receipts: read the transactions of the logs, with their receipts, as well.
+    report: one to go on with.
     """
 
     def __init__(
@@ -61,16 +61,17 @@ class Follower:
         writer: Writer,
         node: Node,
         feed: Feed,
-        job: ChainJob,
+        rows: ChainRows,
         wait: Callable[[float], None],
         say: Callable[[str], None] = lambda _: None,
         *,
         receipts: bool = False,
+        report: FeedReport | None = None,
     ) -> None:
         self._writer = writer
         self._node = node
         self._feed = feed
-        self._job = job
+        self._rows = rows
         self._wait = wait
         self._say = say
         self._receipts = receipts
@@ -81,44 +82,30 @@ class Follower:
         self._unknown: set[str] = set()
         self._finality = (-1, -1)
         self._changed = False
-        self.report = FeedReport()
+        self.report = report or FeedReport()
 
-    def read(self, low: int, high: int | str = "latest") -> FeedReport:
+    def read(self, low: int, high: int | str = "latest") -> Iterator[list[str]]:
         """Reads the blocks from low to high that were not read, and publishes. high: a number or a tag.
 
-        Raises SourceError for a range that is inverted or beyond the head, and where nodes fail; what was
-        published stays, and reading again goes on from there.
+        Gives the paths whose rows are others now, each time before it publishes, to tell of them. Raises
+        SourceError for a range that is inverted or beyond the head, and where nodes fail; what was published
+        stays, and reading again goes on from there.
         """
         for again in range(MOST_RETURNS):
             heads = self._node.heads()
             try:
                 self._rewind(heads)
-                self._read(heads, low, _last(low, high, heads))
-                self._publish(heads)
-                return self.report
+                yield from self._read(heads, low, _last(low, high, heads))
+                yield from self._publish(heads)
+                return
             except (Displaced, Behind) as met:
                 fault = met
                 self._write()
                 self._wait(min(0.2 * 2**again, 5.0))
             except SourceError:
-                self._publish(heads)
+                yield from self._publish(heads)
                 raise
         raise Unreachable(f"the blocks of {self._node.name} change faster than they are read ({fault})")
-
-    def follow(self, low: int, seconds: float) -> FeedReport:
-        """Reads up to the head, again after so many seconds, until interrupted (Ctrl-C)."""
-        try:
-            while True:
-                try:
-                    before = self.report.high
-                    self.read(low)
-                    if self.report.high != before:
-                        self._say(f"at block {self.report.high}, {self.report.new} new logs")
-                except Unreachable as fault:
-                    self._say(f"{fault}; trying again")
-                self._wait(seconds)
-        except KeyboardInterrupt:
-            return self.report
 
     def _stored(self) -> tuple[dict[int, str], dict[int, str], set[str]]:
         """Blocks by number: those that may yet be displaced, and the last that may not; the known tokens."""
@@ -170,7 +157,7 @@ class Follower:
         self.report.reorgs.append(len(gone))
         self._say(f"reorganisation: {len(gone)} blocks from block {min(gone)} are orphaned")
 
-    def _read(self, heads: Heads, low: int, high: int) -> None:
+    def _read(self, heads: Heads, low: int, high: int) -> Iterator[list[str]]:
         self.report.low, self.report.high = low, high
         for start, end in wanting(low, high, self._records.covered):
             settled = min(end, heads.settled)
@@ -178,7 +165,7 @@ class Follower:
                 self._add(part, heads)
                 waiting = self._waiting["events"]
                 if sum(map(len, waiting)) >= LOGS or len(self._waiting["blocks"]) >= PARTS:
-                    self._publish(heads)
+                    yield from self._publish(heads)
             for at in range(max(start, settled + 1), end + 1, SLICE):
                 part = self._node.unsettled(at, min(at + SLICE - 1, end), self._feed.addresses)
                 if self._standing.get(at - 1, part.headers[0]["parentHash"]) != part.headers[0]["parentHash"]:
@@ -211,12 +198,12 @@ class Follower:
         """Adds the rows that wait to the tables."""
         for table, waiting in self._waiting.items():
             if waiting:
-                new = self._job.add(table, pa.concat_tables(waiting))
+                new = self._rows.add(table, pa.concat_tables(waiting))
                 self.report.new += new if table == "events" else 0
                 self._waiting[table] = []
 
-    def _publish(self, heads: Heads) -> None:
-        """Writes what waits, upgrades finality, tells what changed, puts on record what was read.
+    def _publish(self, heads: Heads) -> Iterator[list[str]]:
+        """Writes what waits, upgrades finality, gives what changed, puts on record what was read.
 
         Makes a generation of it.
         """
@@ -225,10 +212,9 @@ class Follower:
         if not self._changed:
             return
         self._ask_tokens()
-        documents, _, _ = self._job.tell(sorted(self._windows))
+        yield sorted(self._windows)
         self._records.write(lambda: self._contracts(heads))
         self._writer.publish()
-        self.report.documents += documents
         self.report.generations += 1
         self._windows, self._changed = set(), False
 

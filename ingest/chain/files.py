@@ -20,6 +20,7 @@ from index.errors import SourceError
 from index.events import SCHEMAS
 from ingest.chain.cells import as_text, as_time, as_topics, is_nothing, is_true
 from ingest.chain.formats import Columns, Tell, opened
+from ingest.names import location_of
 
 _BLOCK = {
     "block_number": "blocknumber blocknum blockheight evtblocknumber blockno",
@@ -172,7 +173,7 @@ def batches(
         if gone:
             displaced(gone)
         table = typed(file.kind, lines, given, tell, found.unit)
-        for name, value in (("chain", chain), ("path", file.path), ("location", str(file.location))):
+        for name, value in (("chain", chain), ("path", file.path), ("location", location_of(file.location))):
             table = table.append_column(name, pa.repeat(value, table.num_rows))
         yield table.append_column("retrieved_at", pa.repeat(retrieved, table.num_rows))
 

@@ -1,79 +1,109 @@
-"""What the commands that read sources share: the limits that the settings give, the bar, the report."""
+"""What the commands that read sources share: the doors that the settings give, the bar, the report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from index.settings import Settings
+from ingest.connector import Doors, NoNode
 from ingest.fetch import Fetcher
-from ingest.sources import Found, Limits, Problem
+from ingest.sources import Limits
 
 if TYPE_CHECKING:
-    from ingest.jobs import Progress, Report
+    from index.library import Library
+    from index.values import Reading, SourceRef
+    from ingest.chain.node import Node
+    from ingest.engine import Progress, Report
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+NOTHING = "nothing to read"
+"""The summary of a source that names nothing that is there."""
 
 
-def fetcher(settings: Settings) -> Fetcher:
-    """The door to the network, as the settings want it."""
-    return Fetcher(
+@contextmanager
+def doors(settings: Settings) -> Iterator[Doors]:
+    """Whatever sources are reached through, as the settings want it."""
+    from index.library import Library
+
+    def library() -> Library:
+        return Library(settings.library, settings.embedder)
+
+    fetcher = Fetcher(
         allow_private=settings.allow_private_addresses,
         max_bytes=settings.fetch_max_bytes,
         timeout=settings.fetch_timeout,
     )
+    with fetcher, ExitStack() as opened:
+
+        def nodes(rpc: Sequence[str], chain: str | None) -> Node:
+            return opened.enter_context(open_node(settings, rpc, chain))
+
+        yield Doors(fetcher, _limits(settings), nodes, library)
 
 
-def limits(settings: Settings) -> Limits:
-    """What one source may cost, as the settings want it."""
-    return Limits(
-        text_bytes=settings.text_max_bytes,
-        pdf_bytes=settings.pdf_max_bytes,
-        pdf_memory=settings.pdf_memory_bytes,
-        pdf_seconds=settings.pdf_timeout,
-        repo_entries=settings.repo_max_entries,
-        repo_file_bytes=settings.repo_max_file_bytes,
-        repo_bytes=settings.repo_max_bytes,
-        repo_seconds=settings.repo_timeout,
+def open_node(settings: Settings, rpc: Sequence[str], chain: str | None) -> Node:
+    """The node behind these URLs, or, where there are none, behind the one that the settings name.
+
+    Raises NoNode when there is none.
+    """
+    from ingest.chain.node import Node
+    from ingest.chain.rpc import Endpoint
+
+    named = settings.rpc.get(chain or "")
+    urls = list(rpc) or ([named.get_secret_value()] if named else [])
+    if not urls:
+        raise NoNode(chain)
+    return Node(
+        [Endpoint(url, timeout=settings.rpc_timeout, max_bytes=settings.fetch_max_bytes) for url in urls],
+        chain,
+        settings.rpc_concurrency,
     )
 
 
-def run(settings: Settings, found: Found) -> None:
-    """Brings the library up to date with sources, and prints what came of it.
+def rereading(settings: Settings) -> Callable[[SourceRef], Reading]:
+    """What reads a source again, wherever it is: in a file, at a URL, on a chain."""
 
-    Raises typer.Exit with status 2 when something was skipped.
-    """
-    from index.library import Library
-    from ingest.jobs import Job
+    def again(ref: SourceRef) -> Reading:
+        from ingest.registry import reread
 
-    if not found.sources:
-        _told(found.problems, found.notes)
-        typer.echo(f"nothing to read, {len(found.problems)} skipped")
-        raise typer.Exit(2 if found.problems else 0)
-    with progress() as bar, Library.writer(settings.library, settings.embedder) as writer:
-        report = Job(writer, fetcher(settings), limits(settings), bar).run(found)
-    tell(report)
+        with doors(settings) as opened:
+            return reread(ref, opened)
+
+    return again
 
 
-def tell(report: Report) -> None:
-    """Prints what a job did. Raises typer.Exit with status 2 when something was skipped."""
-    _told(report.skipped, report.notes)
+def print_report(report: Report, place: str, label: str = "") -> None:
+    """Prints what came of a source: a line for each thing at fault, and one for the whole."""
+    print_lines(report, place, label)
+    if report.summary == NOTHING:
+        typer.echo(f"{NOTHING}, {len(report.skipped)} skipped")
+        return
     removed = f" {report.removed} removed," if report.removed else ""
     typer.echo(
+        f"{f'{report.summary}; ' if report.summary else ''}"
         f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged,{removed}"
         f" {len(report.skipped)} skipped; {report.passages} passages, {report.embedded} embedded,"
         f" {report.seconds:.1f} s"
     )
-    if report.skipped:
-        raise typer.Exit(2)
 
 
-def _told(skipped: Sequence[Problem], notes: Sequence[Problem]) -> None:
-    for note in notes:
-        typer.echo(f"note     {note}", err=True)
-    for problem in skipped:
-        typer.echo(f"skipped  {problem}", err=True)
+def print_lines(report: Report, place: str, label: str = "") -> None:
+    """Prints a line for each note, for what was left out, and for each thing at fault.
+
+    label: what the source is called in a file of sources.
+    """
+    named = f"{label}: " if label else ""
+    for note in report.notes:
+        typer.echo(f"note     {named}{note}", err=True)
+    if counts := ", ".join(f"{count:,} {reason}" for reason, count in report.lost_by_reason.items()):
+        typer.echo(f"note     {named or f'{place}: '}left out {counts}", err=True)
+    for problem in report.skipped:
+        typer.echo(f"skipped  {named}{problem}", err=True)
 
 
 @contextmanager
@@ -101,3 +131,17 @@ def progress() -> Iterator[Callable[[Progress], None]]:
             )
 
         yield tell
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        text_bytes=settings.text_max_bytes,
+        pdf_bytes=settings.pdf_max_bytes,
+        pdf_memory=settings.pdf_memory_bytes,
+        pdf_seconds=settings.pdf_timeout,
+        text_seconds=settings.text_timeout,
+        repo_entries=settings.repo_max_entries,
+        repo_file_bytes=settings.repo_max_file_bytes,
+        repo_bytes=settings.repo_max_bytes,
+        repo_seconds=settings.repo_timeout,
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -13,12 +14,11 @@ import typer
 
 from index.errors import LibraryError
 from index.settings import Settings
-from ingest.commands.node import open_node
-from ingest.commands.running import fetcher, limits, progress
+from ingest.commands.running import AsJson, doors, print_lines, progress
 
 if TYPE_CHECKING:
-    from ingest.plan import Plan
-    from ingest.sync import Outcome
+    from ingest.engine import Report
+    from ingest.options import Options
 
 commands = typer.Typer()
 
@@ -34,6 +34,7 @@ def sync(
         float | None,
         typer.Option(min=1, metavar="SECONDS", help="Begin again after so many seconds, until Ctrl-C."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Read every source that a file names; again, only what changed. What is gone from a source goes.
 
@@ -44,66 +45,58 @@ def sync(
 
     plan = read_plan(file)
     if watch is None:
-        if any(outcome.problems for outcome in _round(context.obj, plan, file, Event())):
+        if any(report.skipped for report in _round(context.obj, plan, file, Event(), as_json=as_json)):
             raise typer.Exit(2)
         return
     with _asked_to_stop() as stop:
         while not stop.is_set():
             try:
-                _round(context.obj, plan, file, stop)
+                _round(context.obj, plan, file, stop, as_json=as_json)
             except LibraryError as error:
                 _say(f"chaincite: {error}; tries again in {watch:.0f} s")
             stop.wait(watch)
 
 
-def _round(settings: Settings, plan: Plan, file: Path, stop: Event) -> list[Outcome]:
+def _round(
+    settings: Settings, plan: Sequence[Options], file: Path, stop: Event, *, as_json: bool = False
+) -> list[Report]:
     """Reads each source once, up to the one at which a stop is asked for, and prints what came of it."""
     from index.library import Library
+    from ingest.engine import Engine
     from ingest.sync import Record, Sync
 
-    outcomes: list[Outcome] = []
+    reports: dict[str, Report] = {}
     with (
         progress() as bar,
-        fetcher(settings) as door,
+        doors(settings) as opened,
         Library.writer(settings.library, settings.embedder) as writer,
     ):
         record = Record(settings.library, file)
-        job = Sync(
-            writer,
-            record,
-            file.parent,
-            door,
-            limits(settings),
-            lambda rpc, chain: open_node(settings, rpc, chain),
-            bar,
-        )
+        job = Sync(Engine(writer, bar), record, file.parent, opened)
         for source in plan:
             if stop.is_set():
                 break
-            outcomes.append(job.run(source))
-            _tell(outcomes[-1])
+            reports[source.label] = job.run(source)
+            print_lines(reports[source.label], source.place, source.label)
         for label, count in record.left(source.label for source in plan).items():
             _say(f"note     {label}: not in {file} now; its {count} documents stay until `chaincite forget`")
-    _table(outcomes)
-    return outcomes
+    if as_json:
+        rows = [{"source": label, **report.as_json()} for label, report in reports.items()]
+        typer.echo(json.dumps({"sources": rows}, indent=2, default=str))
+    else:
+        _table(reports)
+    return list(reports.values())
 
 
-def _tell(outcome: Outcome) -> None:
-    for note in outcome.notes:
-        _say(f"note     {outcome.label}: {note}")
-    for problem in outcome.problems:
-        _say(f"skipped  {outcome.label}: {problem}")
-
-
-def _table(outcomes: Sequence[Outcome]) -> None:
+def _table(reports: Mapping[str, Report]) -> None:
     """Prints a line for each source under the names of the counts."""
     heads = ("added", "changed", "unchanged", "gone", "failed")
-    wide = max((len(outcome.label) for outcome in outcomes), default=0)
+    wide = max(map(len, reports), default=0)
     typer.echo(f"{'source':<{wide}}  {'  '.join(heads)}")
-    for outcome in outcomes:
-        counts = (outcome.added, outcome.changed, outcome.unchanged, outcome.gone, len(outcome.problems))
+    for label, report in reports.items():
+        counts = (report.added, report.changed, report.unchanged, report.removed, len(report.skipped))
         cells = "  ".join(f"{count:>{len(head)}}" for count, head in zip(counts, heads, strict=True))
-        typer.echo(f"{outcome.label:<{wide}}  {cells}")
+        typer.echo(f"{label:<{wide}}  {cells}")
 
 
 def _say(line: str) -> None:

@@ -13,10 +13,9 @@ import typer
 
 from index.errors import SourceError
 from index.settings import Settings
+from ingest.commands.running import AsJson
 
 commands = typer.Typer()
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @commands.command()

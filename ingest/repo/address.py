@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from index.errors import SourceError
+from ingest.names import local_path, shown
 
 HEAD = "HEAD"
 
@@ -33,14 +35,14 @@ class Address:
     @property
     def folder(self) -> Path | None:
         """The local repository, where it is one."""
-        return Path(unquote(urlsplit(self.origin).path)) if self.origin.startswith("file:") else None
+        return local_path(self.origin) if self.origin.startswith("file:") else None
 
     def uri(self, path: str) -> str:
         """The address of a file, the same for every commit."""
         if self.page is None:
             return self.location(path)
         blob = "-/blob" if "gitlab" in _host(self.page) else "blob"
-        return f"{self.page}/{blob}/{quote(self.ref, safe='')}/{quote(path)}"
+        return f"{self.page}/{blob}/{quote(self.ref, safe='')}/{quote(os.fsencode(path))}"
 
     def commit_uri(self, commit: str) -> str:
         """The address of a commit."""
@@ -50,7 +52,7 @@ class Address:
 
     def location(self, path: str) -> str:
         """Where a file is read again."""
-        return f"git+{self.origin}@{quote(self.ref, safe='')}#{quote(path)}"
+        return f"git+{self.origin}@{quote(self.ref, safe='')}#{quote(os.fsencode(path))}"
 
 
 def parse(target: str, ref: str | None = None) -> Address:
@@ -64,7 +66,7 @@ def parse(target: str, ref: str | None = None) -> Address:
         raise SourceError(f"{named!r} cannot be a ref; give a branch, a tag or a commit")
     if target and Path(target).exists():
         folder = Path(target).resolve()
-        return Address(folder.as_uri(), folder.name.removesuffix(".git") or "repository", None, named)
+        return Address(folder.as_uri(), shown(folder.name).removesuffix(".git") or "repository", None, named)
     if "://" not in target and not _SCP.fullmatch(target):
         raise SourceError(f"there is no folder {target!r}; {_ALLOWED}")
     return _remote(target, named)
@@ -78,7 +80,7 @@ def located(location: str) -> tuple[Address, str]:
     match = _LOCATION.fullmatch(location)
     if match is None:
         raise SourceError(f"{location} is no place in a repository; ingest it again")
-    origin, ref, path = match[1], unquote(match[2]), unquote(match[3] or "")
+    origin, ref, path = match[1], unquote(match[2]), os.fsdecode(unquote_to_bytes(match[3] or ""))
     return Address(origin, "", None, ref), path
 
 

@@ -7,7 +7,7 @@ in one go. Nothing stays on the disk.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ class Checkout:
     """A commit.
 
     way: what reaches its origin, None where all its objects are here; here: the objects that were downloaded
-    so far.
+    so far; sizes: in bytes, of those that were wanted.
     """
 
     address: Address
@@ -37,25 +37,34 @@ class Checkout:
     limits: Limits
     way: Transport | None = None
     here: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def entries(self, path: str | None = None) -> Iterator[Entry]:
         """As `Git.entries`."""
         return self.git.entries(self.commit, path)
 
-    def read(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        """Each object and its bytes, None for one over the limit. Raises SourceError when all are over it."""
-        wanted = list(dict.fromkeys(oids))
-        self.fetch(wanted)
-        sizes = self.git.sizes(wanted)
-        small = [oid for oid in wanted if sizes.get(oid, 0) <= self.limits.repo_file_bytes]
-        total = sum(sizes.get(oid, 0) for oid in small)
+    def want(self, oids: Iterable[str], also: Iterable[str] = ()) -> None:
+        """Downloads objects, as far as they are not here, and looks at their sizes.
+
+        also: objects that count for nothing. Raises SourceError when the others, as far as each may be read,
+        are too many bytes together.
+        """
+        wanted, most = list(dict.fromkeys(oids)), self.limits.repo_file_bytes
+        both = list(dict.fromkeys([*wanted, *also]))
+        self.fetch(both)
+        self.sizes.update(self.git.sizes(both))
+        total = sum(size for oid in wanted if (size := self.sizes.get(oid, 0)) <= most)
         if total > self.limits.repo_bytes:
             raise SourceError(
                 f"has {total:,} bytes to read, {self.limits.repo_bytes:,} are allowed; raise repo_max_bytes,"
                 " or choose with --include and --exclude"
             )
-        yield from ((oid, None) for oid in wanted if sizes.get(oid, 0) > self.limits.repo_file_bytes)
-        yield from zip(small, self.git.blobs(small), strict=True)
+
+    @contextmanager
+    def reader(self) -> Iterator[Callable[[str], bytes | None]]:
+        """What gives the bytes of objects that were wanted, None for one over the limit."""
+        with self.git.blobs() as blob:
+            yield lambda oid: None if self.sizes.get(oid, 0) > self.limits.repo_file_bytes else blob(oid)
 
     def fetch(self, oids: Iterable[str]) -> None:
         """Downloads objects, all at once, as git itself does for those that a partial clone lacks."""

@@ -14,8 +14,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedReader
@@ -59,6 +59,9 @@ _FAULTS: Sequence[tuple[re.Pattern[str], type[SourceError], str]] = tuple(
          "there is no such repository; check the address"),
         ("couldn't find remote ref|not our ref|no such remote ref|unadvertised object", SourceError,
          "has no such ref; give a branch, a tag or a whole commit with --ref"),
+        ("dubious ownership", SourceError,
+         "belongs to another user on the machine where it is; there, its reader has to allow it:"
+         " git config --global --add safe.directory FOLDER"),
         ("redirect|error: 30[1278]", SourceError, "has moved; give the address that it redirects to"),
         ("Could not resolve|Failed to connect|Connection|timed out|unreachable|early EOF", Unreachable,
          "cannot be reached; check the address and the network"),
@@ -69,7 +72,10 @@ _FAULTS: Sequence[tuple[re.Pattern[str], type[SourceError], str]] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A thing in a commit's tree. kind: blob, link, submodule or tree; oid: its git object."""
+    """A thing in a commit's tree. kind: blob, link, submodule or tree; oid: its git object.
+
+    The bytes of a path that are not UTF-8 stand in it as `os.fsdecode` has them.
+    """
 
     path: str
     kind: str
@@ -178,18 +184,26 @@ class Git:
         rows = (line.split() for line in out.decode().splitlines())
         return {row[0]: int(row[2]) for row in rows if len(row) == 3}
 
-    def blobs(self, oids: Iterable[str]) -> Iterator[bytes]:
-        """The bytes of each object, in the order asked; one that is not here ends it with SourceError."""
-        with self._started(("cat-file", "--batch")) as process:
-            for oid in oids:
-                process.given.write(f"{oid}\n".encode())
-                process.given.flush()
-                head = process.out.readline().split()
-                if len(head) != 3:
-                    raise SourceError(
-                        f"lacks the object {oid}; give a clone that is whole, made without --filter"
-                    )
-                yield process.out.read(int(head[2]) + 1)[:-1]
+    @contextmanager
+    def blobs(self) -> Iterator[Callable[[str], bytes]]:
+        """What gives the bytes of one object after another.
+
+        One that is not here, or is damaged, raises SourceError; others can be asked for after it.
+        """
+        with ExitStack() as stack:
+            running: list[_Running] = []
+
+            def read(oid: str) -> bytes:
+                if not running:
+                    running.append(stack.enter_context(self._started(("cat-file", "--batch"))))
+                body = _asked(running[0], oid)
+                if body is None:
+                    running.clear()
+                    stack.close()
+                    raise SourceError(f"cannot be read by git (object {oid}); check it with `git fsck`")
+                return body
+
+            yield read
 
     def _records(self, process: _Running) -> Iterator[bytes]:
         rest = b""
@@ -235,6 +249,23 @@ class Git:
         )
 
 
+def _asked(process: _Running, oid: str) -> bytes | None:
+    """The bytes of an object; None where git ended at it. Raises SourceError for one that is not here."""
+    try:
+        process.given.write(f"{oid}\n".encode())
+        process.given.flush()
+    except BrokenPipeError:
+        return None
+    head = process.out.readline().split()
+    if len(head) == 3:
+        size = int(head[2]) + 1
+        body = process.out.read(size)
+        return body[:-1] if len(body) == size else None
+    if head:
+        raise SourceError(f"lacks the object {oid}; give a clone that is whole, made without --filter")
+    return None
+
+
 def transport(origin: str, addresses: Sequence[str]) -> Transport:
     """The way to an origin, at addresses that were checked."""
     parts = urlsplit(origin)
@@ -260,7 +291,7 @@ def _entry(line: bytes) -> Entry:
     head, _, path = line.partition(b"\t")
     mode, kind, oid = head.decode().split()
     names = {"120000": "link", "160000": "submodule"}
-    return Entry(path.decode(errors="replace"), names.get(mode, kind), oid)
+    return Entry(os.fsdecode(path), names.get(mode, kind), oid)
 
 
 def _fault(said: bytes) -> SourceError:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ingest.grammar import GRAMMARS
+from ingest.pointers import keeper_of
 from ingest.repo.git import Entry
 from ingest.sources import FORMATS
 
@@ -94,12 +95,11 @@ class Selection:
                 self.left_out[reason] += 1
         return chosen
 
-    def readable(self, path: str, body: bytes) -> bool:
-        """Whether a file's bytes are worth reading; else it is counted."""
-        reason = None if self._wanted.match_file(path) else _unreadable(path, body)
-        if reason is not None:
-            self.left_out[reason] += 1
-        return reason is None
+    def against(self, path: str, body: bytes) -> str | None:
+        """Why a file of these bytes is not read; None where it is."""
+        if keeper := keeper_of(body):
+            return f"{keeper.name} pointers"
+        return None if self._wanted.match_file(path) else _unreadable(path, body)
 
     def _against(self, entry: Entry) -> str | None:
         """Why an entry is not read; None where it is."""

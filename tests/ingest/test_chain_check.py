@@ -14,13 +14,15 @@ from index.errors import Gone, Reorged, SourceError, Unreachable
 from index.library import Library
 from index.values import Filters, Reading
 from ingest.chain import check
+from ingest.chain.connector import Files, Logs
 from ingest.chain.contracts import UPGRADES
-from ingest.chain.feed import Follower
-from ingest.chain.files import ChainFile
-from ingest.chain.jobs import ChainJob
 from ingest.chain.node import Node
+from ingest.chain.options import Chain
 from ingest.chain.records import Feed, records_of
 from ingest.chain.rpc import Endpoint
+from ingest.connector import Doors
+from ingest.engine import Engine
+from ingest.fetch import Fetcher
 from tests.conftest import Run
 from tests.ingest.node import Anvil, Proxy, capped, cited, exported, lying, refusing, transfers
 
@@ -51,8 +53,8 @@ def at(url: str) -> Callable[[str], Node]:
 
 def read(anvil: Anvil, folder: Path, *addresses: str, high: int | str = "latest", limit: int = 2000) -> None:
     with Node([Endpoint(anvil.url)]) as node, Library.writer(folder) as writer:
-        job = ChainJob(writer, node.chain, limit=limit)
-        Follower(writer, node, Feed(node.chain, addresses), job, lambda _: None).read(0, high)
+        options = Chain(from_block=0, to_block=high, address=addresses, passages=limit)
+        Engine(writer).run(Logs(options, Doors(Fetcher(), nodes=lambda *_: node)))
 
 
 def checked(folder: Path, text: str, url: str) -> Reading:
@@ -110,7 +112,8 @@ def test_logs_of_a_file_told_together_are_those_of_the_file(anvil: Anvil, token:
     files = exported(anvil, tmp_path, token)
     folder, logs = tmp_path / "library", files[1]
     with Library.writer(folder) as writer:
-        ChainJob(writer, CHAIN, limit=1).run([ChainFile.open(file) for file in files])
+        options = Chain(chain=CHAIN, files=tuple(map(str, files)), passages=1)
+        Engine(writer).run(Files(options))
     ref, library = cited(folder, ROLLED_UP), Library(folder)
     [finding] = checked(folder, ROLLED_UP, anvil.url).findings
     assert finding.startswith(f"contract {token}: code 0x")

@@ -17,9 +17,12 @@ from index import doctor
 from index.errors import SourceError
 from index.library import Library
 from index.values import Filters, Kind, SourceRef
-from ingest.chain.abi import EventSignature
+from ingest.chain.connector import Files
 from ingest.chain.files import ChainFile, batches
-from ingest.chain.jobs import ChainJob, ChainReport, find_files, tokens
+from ingest.chain.options import Chain
+from ingest.chain.tables import tokens
+from ingest.engine import Engine, Report
+from ingest.selectors import keccak
 from tests.conftest import Run
 
 CHAIN = "eip155:1"
@@ -92,10 +95,9 @@ def read(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return [row for some in found for row in some], faults
 
 
-def ingest(folder: Path, *files: Path, **more: Any) -> ChainReport:
+def ingest(folder: Path, *files: Path, **more: Any) -> Report:
     with Library.writer(folder) as writer:
-        found, problems = find_files(files)
-        return ChainJob(writer, CHAIN, **more).run(found, problems)
+        return Engine(writer).run(Files(Chain(chain=CHAIN, files=tuple(map(str, files)), **more)))
 
 
 def asked(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -138,7 +140,7 @@ def test_parquet_of_cryo_with_its_blocks_gives_the_rows_of_ethereum_etl(tmp_path
     ingest(tmp_path / "etl", write(tmp_path / "logs.jsonl", LOGS))
     cryo = write_cryo(tmp_path / "logs.parquet", LOGS)
     report = ingest(tmp_path / "cryo", cryo, write(tmp_path / "blocks.jsonl", blocks))
-    assert (report.skipped, report.rows["events"]) == ((), len(LOGS))
+    assert (report.skipped, report.counts["events"]) == ([], len(LOGS))
     assert asked(tmp_path / "cryo", sql) == asked(tmp_path / "etl", sql)
 
 
@@ -209,12 +211,13 @@ def test_files_without_what_is_needed_are_named(tmp_path: Path, name: str, body:
 def test_files_read_again_cost_nothing_and_change_nothing(tmp_path: Path) -> None:
     file, folder = write(tmp_path / "logs.jsonl", LOGS), tmp_path / "library"
     first = ingest(folder, file)
-    assert (first.rows["events"], first.documents) == (10, 6)
+    assert (first.counts["events"], first.added) == (10, 6)
     again = ingest(folder, file)
-    assert (again.rows["events"], again.documents, again.unchanged, again.embedded) == (0, 0, 6, 0)
+    assert (again.counts["events"], again.added, again.changed, again.unchanged) == (0, 0, 0, 6)
+    assert again.embedded == 0
     write(file, [*LOGS, log(3, 0)])
     more = ingest(folder, file)
-    assert (more.rows["events"], more.documents, more.unchanged) == (1, 1, 6)
+    assert (more.counts["events"], more.added, more.unchanged) == (1, 1, 6)
     assert list(doctor.faults(folder)) == []
 
 
@@ -244,11 +247,11 @@ def test_passages_tell_exact_amounts_and_cite_the_log(tmp_path: Path) -> None:
 def test_many_transactions_are_told_together(tmp_path: Path) -> None:
     folder = tmp_path / "library"
     some = [row for row in LOGS if row["log_index"]]
-    report = ingest(folder, write(tmp_path / "logs.jsonl", some), limit=3)
+    report = ingest(folder, write(tmp_path / "logs.jsonl", some), passages=3)
     [document] = Library(folder).documents()
     [passage] = Library(folder).passages(document.uri)
     total = sum(int(row["data"], 16) for row in some)
-    assert report.documents == 1
+    assert report.added == 1
     assert "blocks 1 to 2: 8 logs." in passage.text
     assert f"sum to {total // 10**6} USDT ({total} raw); the largest is 4 USDT (4000000 raw)" in passage.text
     assert document.chain == CHAIN
@@ -257,7 +260,7 @@ def test_many_transactions_are_told_together(tmp_path: Path) -> None:
 
 def test_logs_of_cryo_without_blocks_are_noted(tmp_path: Path) -> None:
     report = ingest(tmp_path / "library", write_cryo(tmp_path / "logs.parquet", LOGS))
-    assert report.rows["events"] == 10
+    assert report.counts["events"] == 10
     assert ["has no block hashes" in note.why for note in report.notes] == [True]
 
 
@@ -307,8 +310,13 @@ def test_bad_input_is_one_line(chaincite: Run, tmp_path: Path, arguments: tuple[
 
 
 def test_ones_own_declarations_name_the_arguments(tmp_path: Path) -> None:
-    own = EventSignature.parse("Transfer(address indexed payer, address indexed payee, uint256 cents)", "Own")
-    ingest(tmp_path / "library", write(tmp_path / "logs.jsonl", LOGS[:2]), declarations=[own])
+    inputs = [
+        {"name": name, "type": kind, "indexed": kind == "address"}
+        for name, kind in (("payer", "address"), ("payee", "address"), ("cents", "uint256"))
+    ]
+    own = tmp_path / "Own.json"
+    own.write_text(json.dumps([{"type": "event", "name": "Transfer", "inputs": inputs}]))
+    ingest(tmp_path / "library", write(tmp_path / "logs.jsonl", LOGS[:2]), abi=(own,))
     assert asked(tmp_path / "library", "SELECT DISTINCT declared_in, json_keys(args) FROM events") == [
         ("Own", ["payer", "payee", "cents"])
     ]
@@ -318,12 +326,11 @@ def test_ones_own_declarations_name_the_arguments(tmp_path: Path) -> None:
 def test_the_real_blocks_are_read_whole_and_exact(shared: Path, tmp_path: Path) -> None:
     folder = shared / "corpus/chain/ethereum-17173049-17173050"
     with Library.writer(tmp_path) as writer:
-        found, problems = find_files([], shared / "corpus/MANIFEST.json")
-        job = ChainJob(writer, CHAIN, limit=0)
-        report = job.run(found, problems)
-    assert (report.rows, report.skipped) == (
-        {"blocks": 2, "transactions": 298, "transfers": 291, "events": 681},
-        (),
+        options = Chain(chain=CHAIN, manifest=shared / "corpus/MANIFEST.json", passages=0)
+        report = Engine(writer).run(Files(options))
+    assert (report.counts, report.skipped) == (
+        {"blocks": 2, "transactions": 298, "transfers": 291, "events": 681, "rows": 1272},
+        [],
     )
     real = [json.loads(line) for line in (folder / "token_transfers.jsonl").read_text("utf-8").splitlines()]
     wanted = {(row["block_number"], row["log_index"]): str(row["value"]) for row in real}
@@ -336,3 +343,32 @@ def test_the_real_blocks_are_read_whole_and_exact(shared: Path, tmp_path: Path) 
     assert asked(tmp_path, "SELECT sum(effective_gas_price * gas_used), sum(value) FROM transactions") == [
         (fees, sum(row["value"] for row in transactions))
     ]
+
+
+def test_logs_are_decoded_anew_when_their_declaration_comes_to_be_known(tmp_path: Path) -> None:
+    topic = "0x" + keccak("Quokka(uint256)").hex()
+    file = write(tmp_path / "logs.jsonl", [log(1, 1, topics=[topic]), log(2, 1)])
+    ingest(tmp_path / "library", file)
+    sql = "SELECT event, declared_in, args::VARCHAR FROM events WHERE topic0 = '{}'"
+    assert asked(tmp_path / "library", sql.format(topic)) == [(None, None, None)]
+    inputs = [{"name": "hops", "type": "uint256"}]
+    abi = tmp_path / "Zoo.json"
+    abi.write_text(json.dumps([{"type": "event", "name": "Quokka", "inputs": inputs}]))
+    report = ingest(tmp_path / "library", file, abi=(abi,))
+    assert (report.counts["events"], report.changed, report.unchanged) == (0, 1, 1)
+    decoded = [("Quokka", "Zoo", '{"hops": "1000000"}')]
+    assert asked(tmp_path / "library", sql.format(topic)) == decoded
+    ingest(tmp_path / "library", file)
+    assert asked(tmp_path / "library", sql.format(topic)) == decoded
+    assert list(doctor.faults(tmp_path / "library")) == []
+
+
+def test_a_file_that_breaks_off_costs_itself_alone(tmp_path: Path) -> None:
+    whole = write(tmp_path / "logs.jsonl", LOGS)
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(gzip.compress(whole.read_bytes())[:-40])
+    pointer = tmp_path / "pointer.jsonl"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    report = ingest(tmp_path / "library", cut, whole, pointer)
+    assert report.counts["events"] == len(LOGS)
+    assert {problem.what for problem in report.skipped} == {"cut.jsonl.gz", "pointer.jsonl"}

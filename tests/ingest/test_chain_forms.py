@@ -17,8 +17,10 @@ import pytest
 from index.errors import SourceError
 from index.library import Library
 from ingest.chain.abi import EventSignature
+from ingest.chain.connector import Files
 from ingest.chain.files import ChainFile, batches
-from ingest.chain.jobs import ChainJob, find_files
+from ingest.chain.options import Chain
+from ingest.engine import Engine
 
 CHAIN = "eip155:10"
 TOPIC = "0x" + "ab" * 32
@@ -324,7 +326,7 @@ def test_removed_logs_do_not_stand_and_take_back_what_was_told(tmp_path: Path) -
     then.write_text("\n".join(map(json.dumps, [{**LOGS[2], "removed": True}, {**moved, "log_index": 5}])))
     for file in (first, then):
         with Library.writer(folder) as writer:
-            ChainJob(writer, CHAIN).run(*find_files([file]))
+            Engine(writer).run(Files(Chain(chain=CHAIN, files=(str(file),))))
     assert standing(folder) == [(7, 0), (7, 1), (9, 5)]
     titles = [document.title for document in Library(folder).documents()]
     assert len(titles) == 2
@@ -350,7 +352,9 @@ def test_a_log_that_comes_back_stands(tmp_path: Path) -> None:
 
 
 def test_dirty_data_is_decoded_and_says_so(tmp_path: Path) -> None:
-    event = EventSignature.parse("Milled(address indexed by, uint8 kind, bool fine, bytes note, string name)")
+    declared = "Milled(address indexed by, uint8 kind, bool fine, bytes note, string name)"
+    event, abi = EventSignature.parse(declared), tmp_path / "mill.json"
+    abi.write_text(json.dumps([f"event {declared}"]))
     heads = f"{'f' * 62}05{2:064x}{160:064x}{224:064x}"
     data = (
         "0x"
@@ -368,7 +372,7 @@ def test_dirty_data_is_decoded_and_says_so(tmp_path: Path) -> None:
     rows = [log(7, at, topics=topics, data=given) for at, given in enumerate((data, broken))]
     file.write_text("\n".join(map(json.dumps, rows)))
     with Library.writer(tmp_path / "library") as writer:
-        ChainJob(writer, CHAIN, [event]).run(*find_files([file]))
+        Engine(writer).run(Files(Chain(chain=CHAIN, files=(str(file),), abi=(abi,))))
     with Library(tmp_path / "library").sql() as connection:
         found = connection.execute(
             "SELECT args, lenient, undecoded FROM events ORDER BY log_index"

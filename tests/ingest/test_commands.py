@@ -14,8 +14,11 @@ from subprocess import CompletedProcess
 from typing import Protocol
 
 import pytest
+from typer.testing import CliRunner
 
+from chaincite import app
 from index import doctor
+from index.errors import SourceError
 from index.library import Library
 from tests.conftest import HANG
 
@@ -181,3 +184,42 @@ def test_a_full_disk_is_one_line_and_the_library_stays_whole(
     (small_disk / "other").unlink()
     assert chaincite("--library", library, "ingest", "papers", many).returncode == 0
     assert len(Library(library).documents()) == 403
+
+
+def test_reports_as_json_say_what_was_read_removed_skipped_and_lost(
+    chaincite: Run, library: Path, notes: Path, tmp_path: Path
+) -> None:
+    (notes / "note-0000.md").unlink()
+    (notes / "broken.md").write_bytes(b"\x00\x01" * 500)
+    command = ("--library", library, "ingest", "papers", notes, "--json")
+    ran = chaincite(*command)
+    assert (ran.returncode, ran.stderr) == (2, "")
+    body = json.loads(ran.stdout)
+    assert (body["read"], body["unchanged"], body["removed"], body["lost"]) == (0, 2, 0, {})
+    assert [line["what"] for line in body["skipped"]] == ["broken.md"]
+    assert json.loads(chaincite(*command, "--prune").stdout)["removed"] == 1
+    (tmp_path / "sources.toml").write_text('[papers]\nname = "all"\npaths = ["notes"]\n')
+    synced = json.loads(chaincite("--library", library, "sync", tmp_path / "sources.toml", "--json").stdout)
+    assert [(one["source"], one["unchanged"]) for one in synced["sources"]] == [("papers all", 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("repo", "x", "--history", "-1"), "--history"),
+        (
+            ("chain", "--chain", "eip155:1", "--from-block", "5", "--to-block", "soon"),
+            "--to-block should be a",
+        ),
+        (("papers", "x", "--date", "yesterday"), "--date"),
+        (("papers", "x", "--kind", "novel"), "--kind"),
+        (("papers", "x", "--chain", "main"), "--chain should be a CAIP-2 id"),
+    ],
+)
+def test_a_wrong_option_is_named_as_it_is_written(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    ran = CliRunner().invoke(app, ["--library", str(tmp_path / "new"), "ingest", *arguments])
+    assert said in f"{ran.stderr} {ran.exception}"
+    assert isinstance(ran.exception, (SourceError, SystemExit))
+    assert not (tmp_path / "new").exists()

@@ -312,7 +312,7 @@ def test_declarations_of_code_have_names_and_fit_their_types() -> None:
 
 def test_events_of_ingested_solidity_decode_logs(tmp_path: Any) -> None:
     from index.library import Library
-    from ingest.chain.jobs import ChainJob
+    from ingest.chain.tables import ChainRows
 
     signature, topic = (
         "Lent(address,uint8,uint256[])",
@@ -327,7 +327,7 @@ def test_events_of_ingested_solidity_decode_logs(tmp_path: Any) -> None:
         writer.publish()
         data = "0x" + encode(["uint8", "uint256[]"], [1, [2**255]]).hex()
         [row] = (
-            ChainJob(writer, "eip155:1")
+            ChainRows(writer, "eip155:1")
             .prepared("events", _place(logs(([topic, "0x" + word(9)], data))))
             .to_pylist()
         )

@@ -15,12 +15,13 @@ import pytest
 from index.errors import ChainciteError, Gone, Reorged, SourceError, Unreachable
 from index.library import Library
 from ingest.chain.check import reread
-from ingest.chain.feed import Follower
-from ingest.chain.files import ChainFile
-from ingest.chain.jobs import ChainJob
+from ingest.chain.connector import Files, Logs
 from ingest.chain.node import Node
-from ingest.chain.records import Feed
+from ingest.chain.options import Chain
 from ingest.chain.rpc import Endpoint
+from ingest.connector import Doors
+from ingest.engine import Engine
+from ingest.fetch import Fetcher
 from tests.conftest import HANG, Run
 from tests.ingest.node import ROOT, Anvil, Proxy, cited, exported, lying, transfers
 
@@ -47,8 +48,8 @@ def token(anvil: Anvil) -> str:
 
 def read(anvil: Anvil, folder: Path, *addresses: str, receipts: bool = False) -> None:
     with Node([Endpoint(anvil.url)]) as node, Library.writer(folder) as writer:
-        job = ChainJob(writer, node.chain)
-        Follower(writer, node, Feed(node.chain, addresses), job, lambda _: None, receipts=receipts).read(0)
+        options = Chain(from_block=0, address=addresses, receipts=receipts)
+        Engine(writer).run(Logs(options, Doors(Fetcher(), nodes=lambda *_: node)))
 
 
 def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -59,7 +60,8 @@ def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
 def test_rows_from_a_node_are_those_of_a_file(anvil: Anvil, token: str, tmp_path: Path) -> None:
     read(anvil, tmp_path / "node", token)
     with Library.writer(tmp_path / "file") as writer:
-        ChainJob(writer, CHAIN).run([ChainFile.open(file) for file in exported(anvil, tmp_path, token)])
+        files = tuple(map(str, exported(anvil, tmp_path, token)))
+        Engine(writer).run(Files(Chain(chain=CHAIN, files=files)))
     for table, count in (("events", 3), ("blocks", anvil.head + 1)):
         found = [
             rows(
@@ -117,7 +119,7 @@ def test_a_citation_is_checked_at_the_node(anvil: Anvil, token: str, tmp_path: P
 def test_a_citation_of_a_file_is_checked_in_the_file(anvil: Anvil, token: str, tmp_path: Path) -> None:
     blocks, logs = exported(anvil, tmp_path, token)
     with Library.writer(tmp_path / "library") as writer:
-        ChainJob(writer, CHAIN).run([ChainFile.open(blocks), ChainFile.open(logs)])
+        Engine(writer).run(Files(Chain(chain=CHAIN, files=(str(blocks), str(logs)))))
     library = Library(tmp_path / "library")
     ref, header = (
         cited(tmp_path / "library", "1500000 raw"),

@@ -10,13 +10,15 @@ import pytest
 from index import doctor
 from index.errors import SourceError
 from index.library import Library
-from index.writer import Writer
 from ingest.chain import feed
-from ingest.chain.feed import FeedReport, Follower
-from ingest.chain.jobs import ChainJob
+from ingest.chain.connector import Logs
+from ingest.chain.feed import FeedReport
 from ingest.chain.node import Node
-from ingest.chain.records import Feed
+from ingest.chain.options import Chain
 from ingest.chain.rpc import Endpoint
+from ingest.connector import Doors
+from ingest.engine import Engine
+from ingest.fetch import Fetcher
 from tests.ingest.node import Anvil, Proxy, capped, refusing, transfers
 
 
@@ -26,16 +28,20 @@ def anvil() -> Iterator[Anvil]:
         yield node
 
 
-def follower(
-    writer: Writer, node: Node, *addresses: str, wait: Any = lambda _: None, limit: int = 0
-) -> Follower:
-    job = ChainJob(writer, node.chain, limit=limit)
-    return Follower(writer, node, Feed(node.chain, tuple(sorted(addresses))), job, wait)
+def node_at(url: str) -> Node:
+    return Node([Endpoint(url, sleep=lambda _: None)], concurrency=1)
 
 
-def read(anvil: Anvil, folder: Path, *addresses: str, high: int | str = "latest", **known: Any) -> FeedReport:
-    with Node([Endpoint(anvil.url)]) as node, Library.writer(folder) as writer:
-        return follower(writer, node, *addresses, **known).read(0, high)
+def logs(node: Node, *addresses: str, limit: int = 0, low: int = 0, high: int | str = "latest") -> Logs:
+    options = Chain(from_block=low, to_block=high, address=addresses, passages=limit)
+    return Logs(options, Doors(Fetcher(), nodes=lambda *_: node, wait=lambda _: None))
+
+
+def read(anvil: Anvil, folder: Path, *addresses: str, **known: Any) -> FeedReport:
+    with node_at(anvil.url) as node, Library.writer(folder) as writer:
+        found = logs(node, *addresses, **known)
+        Engine(writer).run(found)
+    return found.report
 
 
 def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -82,9 +88,9 @@ def shaken(anvil: Anvil, folder: Path, seed: int, times: int, deepest: int) -> l
     for value in range(60):
         anvil.transfer(token, value, 1 + value % 3)
         anvil.mine()
-    with Node([Endpoint(anvil.url)]) as node, Library.writer(folder / "followed") as writer:
-        followed = follower(writer, node, token)
-        followed.read(0)
+    with node_at(anvil.url) as node, Library.writer(folder / "followed") as writer:
+        followed = logs(node, token)
+        Engine(writer).run(followed)
         for turn in range(times):
             depth = at_random.randint(1, min(deepest, anvil.head - 2))
             calls = [
@@ -98,7 +104,7 @@ def shaken(anvil: Anvil, folder: Path, seed: int, times: int, deepest: int) -> l
             for _ in range(at_random.randint(0, 3)):
                 anvil.transfer(token, at_random.getrandbits(64))
                 anvil.mine()
-            followed.read(0)
+            Engine(writer).run(followed)
             assert followed.report.reorgs == met
             read(anvil, folder / f"fresh{turn}", token)
             now = rows(folder / "followed", EVENTS)
@@ -156,34 +162,26 @@ def test_finality_is_upgraded_as_blocks_settle(anvil: Anvil, tmp_path: Path) -> 
 
 def test_ranges_that_cannot_be_are_refused_before_anything_is_read(anvil: Anvil, tmp_path: Path) -> None:
     anvil.mine(10)
-    with Node([Endpoint(anvil.url)]) as node, Library.writer(tmp_path) as writer:
-        found = follower(writer, node)
-        with pytest.raises(SourceError, match="inverted: block 8 is after block 3"):
-            found.read(8, 3)
-        with pytest.raises(SourceError, match="block 11 is beyond the head, which is block 10"):
-            found.read(8, 11)
-        with pytest.raises(SourceError, match="block 8 is after the finalized block, which is 0"):
-            found.read(8, "finalized")
+    with pytest.raises(ValueError, match="inverted: block 8 is after block 3"):
+        read(anvil, tmp_path, low=8, high=3)
+    with pytest.raises(SourceError, match="block 11 is beyond the head, which is block 10"):
+        read(anvil, tmp_path, low=8, high=11)
+    with pytest.raises(SourceError, match="block 8 is after the finalized block, which is 0"):
+        read(anvil, tmp_path, low=8, high="finalized")
     assert rows(tmp_path, "SELECT count(*) FROM blocks") == [(0,)]
 
 
-def test_following_stays_with_the_head_until_interrupted(anvil: Anvil, tmp_path: Path) -> None:
+def test_a_feed_that_is_read_again_and_again_stays_with_the_head(anvil: Anvil, tmp_path: Path) -> None:
     token = anvil.deploy()
-    polls = []
-
-    def wait(seconds: float) -> None:
-        polls.append(seconds)
-        if len(polls) == 3:
-            raise KeyboardInterrupt
-        if len(polls) == 2:
-            anvil.reorg(1, [(token, transfers(anvil.accounts[1], 77), 0)])
-            return
-        anvil.transfer(token, 70 + len(polls))
+    with node_at(anvil.url) as node, Library.writer(tmp_path) as writer:
+        found, engine = logs(node, token), Engine(writer)
+        engine.run(found)
+        anvil.transfer(token, 71)
         anvil.mine()
-
-    with Node([Endpoint(anvil.url)]) as node, Library.writer(tmp_path) as writer:
-        report = follower(writer, node, token, wait=wait).follow(0, 12.0)
-    assert polls == [12.0] * 3
+        engine.run(found)
+        anvil.reorg(1, [(token, transfers(anvil.accounts[1], 77), 0)])
+        engine.run(found)
+    report = found.report
     assert (report.new, report.reorgs, report.generations) == (2, [1], 3)
     assert rows(tmp_path, "SELECT value::VARCHAR FROM events") == [("77",)]
 
@@ -249,11 +247,11 @@ def test_what_was_read_before_a_node_failed_is_not_read_again(
     short = capped(refusing(-32005, "query returned more than 10000 results"), blocks=4)
     with (
         Proxy(anvil.url, rule) as proxy,
-        Node([Endpoint(proxy.url, sleep=lambda _: None)], concurrency=1) as node,
+        node_at(proxy.url) as node,
         Library.writer(tmp_path) as writer,
         pytest.raises(SourceError, match="internal error"),
     ):
-        follower(writer, node, token).read(0)
+        Engine(writer).run(logs(node, token))
     kept = rows(tmp_path, "SELECT count(*) FROM events")[0][0]
     assert 0 < kept < 60
     report = read(anvil, tmp_path, token)
@@ -293,11 +291,16 @@ def test_contracts_are_asked_once_what_they_are(anvil: Anvil, tmp_path: Path) ->
             for token in (named, nameless):
                 anvil.transfer(token, value)
             anvil.mine()
-            with Node([Endpoint(proxy.url)]) as node, Library.writer(tmp_path) as writer:
-                assert follower(writer, node, named, nameless, limit=9).read(0).new == 2
+            with node_at(proxy.url) as node, Library.writer(tmp_path) as writer:
+                found = logs(node, named, nameless, limit=9)
+                Engine(writer).run(found)
+            assert found.report.new == 2
         assert proxy.methods().count("eth_call") == 2 * 3
         assert proxy.methods().count("eth_getStorageAt") == 2 * 3
-    found = rows(tmp_path, "SELECT address, symbol, decimals FROM tokens ORDER BY symbol NULLS LAST")
+    sql = (
+        "SELECT address, symbol, decimals FROM tokens WHERE chain = 'eip155:31337' ORDER BY symbol NULLS LAST"
+    )
+    found = rows(tmp_path, sql)
     assert found == [(named, "NOTE", 6), (nameless, None, 6)]
     texts = [hit.passage.text for hit in Library(tmp_path).search("proxy implementation of the contract", 20)]
     assert any(f"{named} is a proxy" in text and f"implementation is {nameless}" in text for text in texts)

@@ -9,6 +9,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +19,15 @@ from index import doctor
 from index.errors import Gone, SourceError, Unreachable
 from index.library import Library
 from index.values import Kind, SourceRef
+from ingest.connector import Doors
+from ingest.engine import Engine, Report
 from ingest.fetch import Fetcher
-from ingest.jobs import Report, reread
+from ingest.registry import reread
 from ingest.repo.address import HEAD, located, parse, web_page
+from ingest.repo.connector import Repository
 from ingest.repo.git import Entry
-from ingest.repo.job import Choice, RepositoryJob
 from ingest.repo.licence import licence_of
+from ingest.repo.options import Repo as Options
 from ingest.repo.selection import Selection
 from ingest.sources import Limits
 from tests.conftest import ROOT, Run
@@ -57,13 +61,12 @@ FILES: dict[str, str | bytes | None] = {
 def synced(
     library: Path,
     target: object,
-    choice: Choice = Choice(),  # noqa: B008
-    ref: str | None = None,
     limits: Limits = Limits(),
     allow_private: bool = True,
+    **chosen: Any,
 ) -> Report:
     with Library.writer(library) as writer, Fetcher(allow_private=allow_private) as fetcher:
-        return RepositoryJob(writer, fetcher, limits).run(parse(str(target), ref), choice)
+        return Engine(writer).run(Repository(Options(url=str(target), **chosen), Doors(fetcher, limits)))
 
 
 def counts(report: Report) -> tuple[int, int, int, int]:
@@ -252,20 +255,20 @@ def test_refs_stand_beside_each_other(repo: Repo, library: Path) -> None:
 def test_the_last_messages_are_read_and_each_cites_its_commit(repo: Repo, library: Path) -> None:
     second = repo.commit({"a.py": "a = 1\n"}, "Fix the rounding of shares\n\nIt favoured the attacker.")
     third = repo.commit({"a.py": "a = 2\n"}, "Raise the cap")
-    assert synced(library, repo.folder, Choice(history=2)).added == 6
+    assert synced(library, repo.folder, history=2).added == 6
     hits = Library(library).search("why was the rounding of shares fixed", k=1)
     assert (hits[0].document.commit, hits[0].document.authors) == (second, ("Ada",))
     assert "favoured the attacker" in hits[0].passage.text
     fourth = repo.commit({}, "Lower the cap")
-    assert counts(synced(library, repo.folder, Choice(history=2)))[::3] == (1, 1)
+    assert counts(synced(library, repo.folder, history=2))[::3] == (1, 1)
     assert {d.commit for d in Library(library).documents() if "/commit/" in d.path} == {third, fourth}
     cited = SourceRef.of(hits[0].document, hits[0].passage)
-    assert reread(cited, Fetcher()).document.sha256 == cited.sha256
+    assert reread(cited, Doors(Fetcher())).document.sha256 == cited.sha256
 
 
 def test_include_and_exclude_choose_files(repo: Repo, library: Path) -> None:
-    assert counts(synced(library, repo.folder, Choice(include=("*.sol", "*.py")))) == (2, 0, 0, 0)
-    assert counts(synced(library, repo.folder, Choice(exclude=("/tools/",)))) == (1, 0, 1, 1)
+    assert counts(synced(library, repo.folder, include=("*.sol", "*.py"))) == (2, 0, 0, 0)
+    assert counts(synced(library, repo.folder, exclude=("/tools/",))) == (1, 0, 1, 1)
     assert {d.title for d in Library(library).documents()} == {"src/Token.sol", "Token"}
 
 
@@ -289,22 +292,18 @@ def test_what_people_did_not_write_is_left_out_and_counted(repo: Repo, library: 
     repo.commit({"LICENSE": None})
     report = synced(library, repo.folder)
     assert counts(report) == (3, 0, 0, 0)
-    [note] = report.notes
-    assert {reason: int(n) for n, reason in re.findall(r"(\d+) ([a-z ]+)", note.why)} == {
-        **dict.fromkeys(LEFT_OUT, 1),
-        "links": 1,
-    }
+    assert report.lost_by_reason == {**dict.fromkeys(LEFT_OUT, 1), "links": 1}
 
 
 def test_an_include_with_a_folder_brings_what_is_left_out(repo: Repo, library: Path) -> None:
     repo.commit({"node_modules/dep/a.sol": "contract A {}\n", "node_modules/dep/b.js": "let b = 1;\n"})
-    assert counts(synced(library, repo.folder, Choice(include=("*.sol",)))) == (1, 0, 0, 0)
-    assert counts(synced(library, repo.folder, Choice(include=("node_modules/**/*.sol",)))) == (1, 0, 0, 1)
+    assert counts(synced(library, repo.folder, include=("*.sol",))) == (1, 0, 0, 0)
+    assert counts(synced(library, repo.folder, include=("node_modules/**/*.sol",))) == (1, 0, 0, 1)
 
 
 def test_an_include_brings_files_of_other_formats(repo: Repo, library: Path) -> None:
     repo.commit({"docs/page.html": "<html><body><p>Shares are rounded down.</p></body></html>"})
-    assert counts(synced(library, repo.folder, Choice(include=("*.html",)))) == (1, 0, 0, 0)
+    assert counts(synced(library, repo.folder, include=("*.html",))) == (1, 0, 0, 0)
 
 
 def test_gitattributes_are_heeded() -> None:
@@ -319,9 +318,15 @@ def test_gitattributes_are_heeded() -> None:
 
 def test_a_program_that_speaks_of_generated_files_is_not_one() -> None:
     selection = Selection()
-    assert selection.readable("a.py", b'MARK = "@generated"\nCODE = "Code generated by x. DO NOT EDIT."\n')
-    assert not selection.readable("b.py", b"# @generated by a tool\n")
-    assert not selection.readable("c.ts", b"/**\n * This is an autogenerated file. Edit the source.\n */\n")
+    assert (
+        selection.against("a.py", b'MARK = "@generated"\nCODE = "Code generated by x. DO NOT EDIT."\n')
+        is None
+    )
+    assert selection.against("b.py", b"# @generated by a tool\n") is not None
+    assert (
+        selection.against("c.ts", b"/**\n * This is an autogenerated file. Edit the source.\n */\n")
+        is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -359,7 +364,7 @@ def test_packed_references_other_hashes_and_clones_without_history_are_read(
     assert synced(library, repo.folder, ref="old").added == 3
     assert synced(library, repo.folder, ref=second[:9]).added == 2
     repo.git("clone", "--quiet", "--depth=1", repo.folder.as_uri(), str(tmp_path / "shallow"))
-    assert synced(library, tmp_path / "shallow", Choice(history=5)).added == 3
+    assert synced(library, tmp_path / "shallow", history=5).added == 3
     repo.git("init", "--quiet", "--object-format=sha256", str(tmp_path / "long"))
     Repo.at(tmp_path / "long").commit(FILES)
     assert synced(library, tmp_path / "long").added == 3
@@ -457,17 +462,17 @@ def test_a_fault_is_one_line_and_costs_nothing(repo: Repo, library: Path, chainc
 def test_a_citation_is_read_again(repo: Repo, library: Path) -> None:
     synced(library, repo.folder)
     cited = reference(library, "Token.sol", "function transfer")
-    assert reread(cited, Fetcher()).document.sha256 == cited.sha256
+    assert reread(cited, Doors(Fetcher())).document.sha256 == cited.sha256
     repo.commit({"src/Token.sol": TOKEN.replace("true", "false")})
-    now = reread(cited, Fetcher())
+    now = reread(cited, Doors(Fetcher()))
     assert now.document.sha256 != cited.sha256
     assert "return false" in now.text
     repo.commit({"src/Token.sol": None})
     with pytest.raises(Gone, match=r"src/Token.sol is not in commit"):
-        reread(cited, Fetcher())
+        reread(cited, Doors(Fetcher()))
     for place in ("git+nothing", "git+ext::sh -c id@HEAD#a.md"):
         with pytest.raises(SourceError, match="no place in a repository"):
-            reread(replace(cited, location=place), Fetcher())
+            reread(replace(cited, location=place), Doors(Fetcher()))
 
 
 def test_a_repository_of_the_network_is_read_without_its_history(
@@ -483,8 +488,8 @@ def test_a_repository_of_the_network_is_read_without_its_history(
         assert counts(synced(library, f"{url}/token")) == (0, 1, 2, 0)
         cited = reference(library, "Token.sol", "function transfer")
         assert cited.location == f"git+{url}/token@HEAD#src/Token.sol"
-        assert reread(cited, Fetcher(allow_private=True)).document.sha256 == cited.sha256
-        assert synced(library, f"{url}/token", Choice(history=2)).added == 2
+        assert reread(cited, Doors(Fetcher(allow_private=True))).document.sha256 == cited.sha256
+        assert synced(library, f"{url}/token", history=2).added == 2
 
 
 @pytest.mark.parametrize("config", ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"])
@@ -554,3 +559,68 @@ def test_published_contracts_are_found_by_selector(tmp_path: Path, library: Path
         ("0x35ea6a75", "function getReserveData("),
     ):
         assert declared in Library(library).search(asked, k=1)[0].passage.text
+
+
+def test_a_signature_follows_the_types_that_its_file_imports(repo: Repo, library: Path) -> None:
+    def found(signature: str) -> bool:
+        hits = Library(library).search(signature, k=1)
+        return bool(hits) and any(
+            signature in p.identifiers for p in Library(library).passages(hits[0].document.uri)
+        )
+
+    files: dict[str, str | bytes | None] = {
+        "lib/Types.sol": "struct Key { address a; }\n",
+        "lib/Again.sol": 'import "./Types.sol";\n',
+        "src/Vault.sol": 'import "../lib/Again.sol";\ncontract V { function open(Key k) external {} }\n',
+    }
+    repo.commit(files)
+    assert counts(synced(library, repo.folder, include=("/src/",)))[:2] == (2, 0)
+    assert found("open((address))")
+    assert counts(synced(library, repo.folder, include=("/src/",))) == (0, 0, 2, 0)
+    repo.commit({"lib/Types.sol": "struct Key { address a; uint256 b; }\n"})
+    assert synced(library, repo.folder, include=("/src/",)).changed >= 1
+    assert found("open((address,uint256))")
+    assert not found("open((address))")
+    assert counts(synced(library, repo.folder, include=("/src/",))) == (0, 0, 2, 0)
+
+
+def test_a_licence_that_changes_is_that_of_every_file(repo: Repo, library: Path) -> None:
+    synced(library, repo.folder)
+    repo.commit({"LICENSE": "Apache License\nVersion 2.0, January 2004\n"})
+    synced(library, repo.folder)
+    licences = {d.title: d.licence for d in Library(library).documents()}
+    assert licences["tools/run.py"] == "Apache-2.0"
+
+
+def test_pointers_and_submodules_are_named_and_not_read(repo: Repo, library: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "ab" * 32 + "\nsize 90405\n"
+    modules = '[submodule "std"]\n\tpath = lib/std\n\turl = https://example.org/std.git\n'
+    repo.commit({"docs/paper.md": pointer, ".gitmodules": modules})
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{'c' * 40},lib/std")
+    repo.git("commit", "--quiet", "-m", "Add a submodule")
+    report = synced(library, repo.folder)
+    assert counts(report)[:2] == (3, 0)
+    assert report.lost_by_reason["Git LFS pointers"] == report.lost_by_reason["submodules"] == 1
+    said = " ".join(map(str, report.notes))
+    assert "docs/paper.md" in said
+    assert "lib/std (https://example.org/std.git)" in said
+
+
+def test_names_of_any_bytes_are_files_like_others(repo: Repo, library: Path) -> None:
+    blob = repo.git("hash-object", "-w", "--stdin", given=b"# Odd\n\nThe quokka factor is 7.\n")
+    tree = repo.git("mktree", "-z", given=f"100644 blob {blob}\t".encode() + b"gr\xf6\xdfe #1.md\0")
+    repo.git("update-ref", "HEAD", repo.git("commit-tree", tree, "-m", "odd"))
+    assert counts(synced(library, repo.folder)) == (1, 0, 0, 0)
+    cited = reference(library, ".md", "quokka")
+    assert (cited.path, cited.location[-19:]) == ("token/gr\\xf6\\xdfe #1.md", "gr%F6%DFe%20%231.md")
+    assert reread(cited, Doors(Fetcher())).document.sha256 == cited.sha256
+    assert counts(synced(library, repo.folder)) == (0, 0, 1, 0)
+
+
+def test_a_damaged_object_costs_its_file_alone(repo: Repo, library: Path) -> None:
+    oid = repo.git("rev-parse", "HEAD:tools/run.py")
+    damaged = repo.folder / ".git" / "objects" / oid[:2] / oid[2:]
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"not an object")
+    report = synced(library, repo.folder)
+    assert (report.added, [problem.what for problem in report.skipped]) == (2, ["tools/run.py"])

@@ -11,6 +11,7 @@ import pytest
 from index.errors import SourceError
 from index.values import Kind
 from ingest.fetch import Fetcher
+from ingest.names import shown
 from ingest.sources import Facts, Limits, Source, find, load
 
 Tree = Callable[..., Path]
@@ -97,7 +98,7 @@ def test_a_target_with_nothing_in_it_is_a_problem(tree: Tree, target: str, reaso
 def test_a_target_that_can_be_no_path_is_a_problem(target: str) -> None:
     found = find([target])
     assert not found.sources
-    assert [problem.what for problem in found.problems] == [target]
+    assert [problem.what for problem in found.problems] == [shown(target)]
 
 
 def test_a_manifest_gives_addresses_and_facts(tree: Tree, manifest: Callable[..., Path]) -> None:

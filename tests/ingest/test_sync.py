@@ -10,20 +10,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from index import doctor
-from index.errors import LibraryError, SettingsError, SourceError
+from index.errors import LibraryError, SettingsError
 from index.library import Library
 from ingest.chain.node import Node
 from ingest.chain.rpc import Endpoint
+from ingest.connector import Doors, Nodes, NoNode
+from ingest.engine import Engine, Report
 from ingest.fetch import Fetcher
 from ingest.plan import read_plan
-from ingest.sources import Limits
-from ingest.sync import RECORD, Nodes, Outcome, Record, Sync
+from ingest.sync import RECORD, Record, Sync
 from tests.conftest import HANG, Run
 from tests.ingest.discourse import Discourse, Said, Thread, running
 from tests.ingest.node import Anvil
@@ -47,22 +49,23 @@ def forum() -> Iterator[Discourse]:
         yield found
 
 
-def no_node(*_: object) -> Any:
-    raise SourceError("no node is known")
+def no_node(_: Sequence[str], chain: str | None) -> Any:
+    raise NoNode(chain)
 
 
-def synced(place: Path, plan: str, nodes: Nodes = no_node) -> list[Outcome]:
+def synced(place: Path, plan: str, nodes: Nodes = no_node) -> list[Report]:
     file = place / "sources.toml"
     file.write_text(plan)
     library = place / "library"
     door = Fetcher(allow_private=True, sleep=lambda _: None)
     with door, Library.writer(library) as writer:
-        sync = Sync(writer, Record(library, file), place, door, Limits(), nodes)
+        doors = Doors(door, nodes=nodes, wait=lambda _: None)
+        sync = Sync(Engine(writer), Record(library, file), place, doors)
         return [sync.run(source) for source in read_plan(file)]
 
 
-def counts(outcome: Outcome) -> tuple[int, int, int, int, int]:
-    return outcome.added, outcome.changed, outcome.unchanged, outcome.gone, len(outcome.problems)
+def counts(outcome: Report) -> tuple[int, int, int, int, int]:
+    return outcome.added, outcome.changed, outcome.unchanged, outcome.removed, len(outcome.skipped)
 
 
 def titles(place: Path) -> list[str]:
@@ -101,7 +104,7 @@ def test_every_kind_of_source_is_read_and_then_costs_nothing(place: Path, forum:
         f'[[repo]]\nurl = "code"\n\n{NOTES}authors = ["Ann"]\nkind = "proposal"\nbase-url = "https://a.org/n"\n'
     )
     outcomes = synced(place, plan)
-    assert [outcome.label for outcome in outcomes] == [
+    assert [source.label for source in read_plan(place / "sources.toml")] == [
         "papers notes",
         "repo code",
         f"forum {forum.root}",
@@ -149,14 +152,14 @@ def test_nothing_goes_because_a_source_is_out_of_reach(place: Path, loss: str) -
     if loss == "contents":
         (place / "notes").mkdir()
     [outcome] = synced(place, plan)
-    assert (outcome.gone, len(outcome.problems)) == (0, 1)
+    assert (outcome.removed, len(outcome.skipped)) == (0, 1)
     assert titles(place) == before
     shutil.rmtree(place / "notes", ignore_errors=True)
     for name in ("notes", "more"):
         (place / name).mkdir(exist_ok=True)
         (place / name / f"{name}.md").write_text(f"# {name}\n\nBack.\n")
     [outcome] = synced(place, plan)
-    assert outcome.problems == ()
+    assert outcome.skipped == []
     assert "alpha" not in titles(place)
 
 
@@ -167,7 +170,7 @@ def test_a_document_that_another_source_brings_stays(place: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "omega.md").write_text("# omega\n\nLast.\n")
     first, second = synced(place, both.replace('["notes"]', '["elsewhere"]'))
-    assert (first.gone, second.gone) == (2, 0)
+    assert (first.removed, second.removed) == (2, 0)
     assert titles(place) == ["alpha", "omega"]
 
 
@@ -191,7 +194,7 @@ def test_one_that_fails_does_not_stop_the_others(place: Path, forum: Discourse) 
     )
     (place / "x.md").write_bytes(b"\x00\x01" * 500)
     outcomes = synced(place, plan)
-    assert [(len(outcome.problems), outcome.added) for outcome in outcomes] == [
+    assert [(len(outcome.skipped), outcome.added) for outcome in outcomes] == [
         (0, 3),
         (1, 0),
         (1, 0),
@@ -199,7 +202,7 @@ def test_one_that_fails_does_not_stop_the_others(place: Path, forum: Discourse) 
         (1, 0),
         (1, 0),
     ]
-    assert [str(outcome.problems[0]).count("\n") for outcome in outcomes[1:]] == [0] * 5
+    assert [str(outcome.skipped[0]).count("\n") for outcome in outcomes[1:]] == [0] * 5
     assert titles(place) == ["alpha", "beta", "gamma"]
 
 
@@ -212,15 +215,17 @@ def test_a_forum_or_repository_out_of_reach_keeps_what_it_brought(place: Path, f
     shutil.rmtree(place / "code")
     forum.threads[7].status, forum.threads[7].bumped = 503, "2025-01-01T00:00:00Z"
     forum.login = "forbidden"
-    assert [len(outcome.problems) for outcome in synced(place, plan)] == [1, 1]
+    assert [len(outcome.skipped) for outcome in synced(place, plan)] == [1, 1]
     assert titles(place) == before
 
 
 def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
-    def nodes(rpc: Sequence[str], chain: str) -> Node:
-        return Node([Endpoint(url, sleep=lambda _: None) for url in rpc], chain)
+    opened = ExitStack()
 
-    with Anvil() as anvil:
+    def nodes(rpc: Sequence[str], chain: str | None) -> Node:
+        return opened.enter_context(Node([Endpoint(url, sleep=lambda _: None) for url in rpc], chain))
+
+    with opened, Anvil() as anvil:
         token = anvil.deploy()
         anvil.transfer(token, 1_500_000)
         anvil.mine()
@@ -228,19 +233,20 @@ def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
             f'[chain]\nchain = "eip155:31337"\nrpc = ["{anvil.url}"]\naddress = ["{token}"]\nfrom-block = 0\n'
         )
         [first] = synced(place, plan, nodes)
-        assert (first.problems, Library(place / "library").events) == ((), 1)
+        assert (first.skipped, Library(place / "library").events) == ([], 1)
         anvil.transfer(token, 7)
         anvil.mine()
         [second] = synced(place, plan, nodes)
-        assert (second.problems, Library(place / "library").events) == ((), 2)
-    [third] = synced(place, plan, nodes)
-    assert (len(third.problems), Library(place / "library").events) == (1, 2)
+        assert (second.skipped, Library(place / "library").events) == ([], 2)
+    with opened:
+        [third] = synced(place, plan, nodes)
+    assert (len(third.skipped), Library(place / "library").events) == (1, 2)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", r"names no source; write tables \[\[papers\]\], \[\[repo\]\], \[\[forum\]\], \[\[chain\]\]"),
+        ("", r"names no source; write tables \[\[papers\]\], \[\[site\]\], \[\[repo\]\], \[\[f"),
         ("[[papers", "is not TOML"),
         ("[[paper]]\npaths = []", r"unknown table \[\[paper\]\]; did you mean `papers`\?"),
         (
@@ -253,11 +259,14 @@ def test_logs_of_a_node_are_read_on_from_where_they_were(place: Path) -> None:
         ),
         ("[[repo]]\nhistory = 1", r"\[\[repo\]\] number 1: `url` is missing"),
         ('[[repo]]\nurl = "a"\n[[repo]]\nurl = "b"\nhistory = -1', r"number 2: `history` should be greater"),
-        ("[[papers]]\nname = 'x'", r"number 1: needs `paths` or `manifest`"),
+        ("[[papers]]\nname = 'x'", r"number 1: nothing to read; needs `paths` or `manifest`"),
         ('[[papers]]\npaths = "a"', r"`paths` should be a valid tuple"),
-        ('[[chain]]\nchain = "mainnet"\nfiles = ["a"]', r"`chain` String should match"),
+        ('[[chain]]\nchain = "mainnet"\nfiles = ["a"]', r"`chain` should be a CAIP-2 id"),
         ('[[chain]]\nchain = "eip155:1"', r"needs either `files` or `manifest`, or `from-block`"),
-        ('[[chain]]\nchain = "eip155:1"\nfiles = ["a"]\nrpc = ["http://x/key"]', r"leave out `rpc`"),
+        (
+            '[[chain]]\nchain = "eip155:1"\nfiles = ["a"]\nrpc = ["http://x/key"]',
+            r"leave out `files` or `rpc`",
+        ),
         ('[[chain]]\nchain = "eip155:1"\nfrom-block = 1\nto-block = "end"', r"`to-block` "),
         ('[[repo]]\nurl = "a"\n[[repo]]\nurl = "a"', r"repo a stands twice; give each a `name`"),
     ],

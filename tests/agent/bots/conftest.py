@@ -21,8 +21,9 @@ from index.errors import DeliveryError, Vanished
 from index.library import Library
 from index.settings import Settings
 from index.values import Reading, SourceRef
+from ingest.connector import Doors
 from ingest.fetch import Fetcher
-from ingest.jobs import reread
+from ingest.registry import reread
 from tests.agent.bots.telegram_double import BotApi
 
 
@@ -97,7 +98,7 @@ class Bot:
         return Session(self.library, self.settings, user=user, thread=thread)
 
     def reread(self, source: SourceRef) -> Reading:
-        return reread(source, fetcher=Fetcher())
+        return reread(source, Doors(Fetcher()))
 
     async def _slept(self, seconds: float) -> None:
         self.waits.append(seconds)

@@ -147,7 +147,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
-class Forum:
+class Discourse:
     """One forum, asked no faster than it likes. fetcher: the door to the network, which tries again.
 
     Each method raises SourceError where the forum is no Discourse or wants a login, and Unreachable where it

@@ -8,18 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from html.parser import HTMLParser
 
 from index.errors import SourceError
-from index.values import Block, Document, Kind, Reading, SourceRef
-from ingest.discourse import Forum, Post, Topic, parse
-from ingest.fetch import Fetcher
+from index.values import Block, Document, Kind, Reading
+from ingest.forum.discourse import Post, Topic
+from ingest.forum.options import LOCATION
 from ingest.readers.html import read_html
 from ingest.readers.markdown import read_markdown
 from ingest.sources import Limits, check_size
-
-LOCATION = "discourse+"
 
 _WRITTEN = (1, 2)
 """Kinds of posts that somebody wrote; the others say that a topic was closed, moved and the like."""
@@ -40,8 +38,8 @@ def location(root: str, topic: int) -> str:
 
 def read_topic(
     root: str, topic: Topic, category: str | None, now: datetime, limits: Limits = Limits()
-) -> tuple[Reading, Counter[str]]:
-    """A topic as a document, and what of it was left out.
+) -> Reading:
+    """A topic as a document.
 
     root: the forum's address; now: when it was read. Quotations of posts are replaced by a line that names
     the post, where the words stand under their author. Raises SourceError for a topic without a word, or one
@@ -79,20 +77,9 @@ def read_topic(
         category=category,
         etag=topic.etag,
     )
-    return Reading(document, text, tuple(blocks), identifiers=tuple((0, tag) for tag in topic.tags)), left
-
-
-def reread(ref: SourceRef, fetcher: Fetcher, limits: Limits = Limits()) -> Reading:
-    """The topic of a citation as it is now.
-
-    Raises Gone when it is there no more, Unreachable when it could not be had.
-    """
-    place = parse(ref.location.removeprefix(LOCATION))
-    if place.topic is None:
-        raise SourceError(f"{ref.location} names no topic; ingest it again")
-    topic = Forum(place.root, fetcher).topic(place.topic)
-    reading, _ = read_topic(place.root, topic, None, datetime.now(UTC), limits)
-    return replace(reading, document=replace(reading.document, uri=ref.uri))
+    tags = tuple((0, tag) for tag in topic.tags)
+    lost = tuple((reason, count) for reason, count in left.items() if count)
+    return Reading(document, text, tuple(blocks), identifiers=tags, lost=lost)
 
 
 def _title(post: Post) -> str:

@@ -1,0 +1,1 @@
+"""Forums that run Discourse."""
