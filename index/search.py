@@ -7,15 +7,17 @@ A passage's score is the sum of
 - evidence for its document: the sum of the document's best passages, each counting half of the one before;
 - the BM25 score of its whole document;
 - its document's authority: how settled its status is;
-- whether the question names its document, a proposal by its number or a file by its name;
+- whether the question names its document, a proposal by its number or a file by its name; where it names
+  several, the best passage of each comes first;
 - whether an identifier of the question, such as a selector, a topic or a signature, is one of its own, or it
   declares a name that the question has.
 
-Filters hold inside every search, never after.
+Filters hold inside every search, never after. Of passages with the same text only the best is shown.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,8 +28,12 @@ import pyarrow as pa
 from index.catalogue import Catalogue
 from index.embed import Vectors
 from index.shards import Keys, Shards
+from index.terms import code_names, file_names, identifiers, query_terms
 from index.values import Filters
-from index.words import Words, code_names, file_names, identifiers, query_terms
+from index.words import Words
+
+_SEVERAL = 5
+"""Documents that a question names, at most, for the best of each to come first."""
 
 _DECLARED = 0.3
 """What a declared name counts, against a signature or a selector."""
@@ -106,7 +112,11 @@ class Ranker:
         if wanted or declared:
             parts["named"] = options.named * self._naming(wanted, declared, at)
         total = np.sum(list(parts.values()), axis=0)
-        best = _first(np.lexsort((keys, -total)), place, k, options.per_document)
+        if 1 < len(np.unique(place[about[place]])) <= _SEVERAL:
+            parts["each"] = _lifted(total, place, about)
+            total = total + parts["each"]
+        order = np.lexsort((keys, -total))
+        best = self._first(order, at, place, k)
         return [
             (int(keys[i]), float(total[i]), {name: float(part[i]) for name, part in parts.items()})
             for i in best
@@ -123,6 +133,24 @@ class Ranker:
             return exact
         bare = [not declared.isdisjoint(name.partition("(")[0] for name in names or ()) for names in theirs]
         return np.asarray(np.maximum(exact, _DECLARED * np.array(bare, np.float32)), np.float32)
+
+    def _first(self, order: Keys, positions: Keys, place: npt.NDArray[np.intp], k: int) -> list[int]:
+        """The first k of an order whose texts differ, with as many of one document as the options allow.
+
+        positions: where each passage stands in the shards; place: which document each belongs to.
+        """
+        texts, most = self._shards.column("text"), self._options.per_document
+        taken, seen, chosen = Counter[int](), set[str](), list[int]()
+        for i in order:
+            if len(chosen) == k:
+                break
+            text = " ".join(texts[int(positions[i])].as_py().split())
+            if text in seen or (most and taken[int(place[i])] == most):
+                continue
+            taken[int(place[i])] += 1
+            seen.add(text)
+            chosen.append(int(i))
+        return chosen
 
     def _passages_of(self, documents: Keys | None) -> Keys | None:
         return None if documents is None else self._shards.keys[np.isin(self._shards.documents, documents)]
@@ -166,17 +194,17 @@ def _evidence(scores: Scores, place: npt.NDArray[np.intp], documents: int, most:
     return np.bincount(place[order], scores[order] * share, documents).astype(np.float32)
 
 
-def _first(
-    order: npt.NDArray[np.intp], place: npt.NDArray[np.intp], k: int, most: int
-) -> npt.NDArray[np.intp]:
-    """The first k of an order, with at most `most` of one document where that is not 0."""
-    if not most:
-        return order[:k]
-    taken: dict[int, int] = {}
-    chosen = []
-    for i in order:
-        document = int(place[i])
-        taken[document] = taken.get(document, 0) + 1
-        if taken[document] <= most:
-            chosen.append(i)
-    return np.array(chosen[:k], np.intp)
+def _lifted(total: Scores, place: npt.NDArray[np.intp], named: npt.NDArray[np.bool_]) -> Scores:
+    """What brings the best passage of each named document to the best score of all.
+
+    place: which document each score belongs to; named: of each document, whether the question names it.
+
+    >>> _lifted(np.array([0.9, 0.8, 0.5], np.float32), np.array([0, 0, 1]), np.array([True] * 2)).tolist()
+    [0.0, 0.0, 0.3999999761581421]
+    """
+    lift = np.zeros(len(total), np.float32)
+    for document in np.flatnonzero(named):
+        own = np.flatnonzero(place == document)
+        best = own[np.argmax(total[own])]
+        lift[best] = total.max() - total[best]
+    return lift

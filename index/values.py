@@ -128,7 +128,7 @@ class Block:
     """A span `text[start:end]` of a document's text that a cut should not fall into.
 
     level: 1 for the outermost heading, 0 for what is no heading.
-    title: a heading's words without its markup.
+    title: a heading's words without its markup; the header of a table, as it stands in the text.
     """
 
     kind: BlockKind
@@ -148,6 +148,7 @@ class Reading:
     warnings: what a person should know, such as bytes that were not UTF-8.
     lost: what of the source is not in the text, by reason, with how often: `(("images", 3),)`.
     findings: what else was seen when it was read again, such as the code of a contract.
+    has_lines: whether the lines of the text are those of the source, so that they say where something stands.
     """
 
     document: Document
@@ -158,6 +159,7 @@ class Reading:
     identifiers: tuple[tuple[int, str], ...] = ()
     findings: tuple[str, ...] = ()
     lost: tuple[tuple[str, int], ...] = ()
+    has_lines: bool = True
 
 
 @dataclass(frozen=True)

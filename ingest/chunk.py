@@ -24,7 +24,7 @@ from index.values import Block, Document, Kind, Passage, Reading
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-VERSION = "1"
+VERSION = "2"
 """Part of every library's fingerprint: raise it when the same reading would be cut differently."""
 
 CONTEXT_TOKENS = 48
@@ -36,6 +36,7 @@ SMALL = 48
 CHARACTERS_PER_TOKEN = 8
 """Bounds the length of passages that the tokenizer sees as few tokens, such as long hexadecimal strings."""
 
+_TRANSCRIPT = "text/vtt"
 _SEAMS = (
     re.compile(r"\n[ \t]*\n\s*"),
     re.compile(r"\n(?=[ \t]*(?:[-*+#:|]|\d+[.)])\s?)"),
@@ -76,13 +77,14 @@ class Chunker:
         if not text:
             return ()
         ruler = _Ruler(text, self._tokenizer)
+        tables = _Tables(reading)
         spans = [
-            (start, end, section.heading, context)
+            (start, end, section.heading, self._under(context, tables.header(start)))
             for section in _merged(_sections(reading), ruler, self._room - self._context_room)
             for context in [self._context(reading.document, section.heading)]
-            for start, end in self._spans(section, context, ruler)
+            for start, end in self._spans(section, self._under(context, tables.within(section)), ruler)
         ]
-        lines = _Lines(text)
+        lines, lined = _Lines(text), reading.has_lines and not reading.pages
         return tuple(
             Passage(
                 uri=reading.document.uri,
@@ -94,8 +96,8 @@ class Chunker:
                 context=context,
                 heading=heading,
                 page=bisect.bisect_right(reading.pages, start) or None,
-                line_start=None if reading.pages else lines.first(start, end),
-                line_end=None if reading.pages else lines.last(start, end),
+                line_start=lines.first(start, end) if lined else None,
+                line_end=lines.last(start, end) if lined else None,
                 identifiers=_named(reading, start, end),
             )
             for ordinal, (start, end, heading, context) in enumerate(spans)
@@ -112,6 +114,10 @@ class Chunker:
         while len(path) > 1 and self._count(" › ".join([name, *path])) > self._context_room:
             path.pop(0)
         return self._cut(" › ".join(part for part in (name, *path) if part), self._context_room)
+
+    def _under(self, context: str, header: str) -> str:
+        """A context with the header of the table that a passage begins in the middle of."""
+        return self._cut(f"{context} › {header}", self._context_room) if header else context
 
     def _spans(self, section: _Section, context: str, ruler: _Ruler) -> Iterator[tuple[int, int]]:
         room = self._room - self._count(context + "\n")
@@ -146,6 +152,29 @@ class _Ruler:
         """Tokens that begin in [start, end), or more for a span that has few tokens for its length."""
         seen = int(np.searchsorted(self._starts, end) - np.searchsorted(self._starts, start))
         return max(seen, (end - start) // CHARACTERS_PER_TOKEN)
+
+
+class _Tables:
+    """The tables of a reading that have a header."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._text = reading.text
+        self._held = [block for block in reading.blocks if block.kind == "table" and block.title]
+        self._starts = [block.start for block in self._held]
+
+    def header(self, at: int) -> str:
+        """The header of the table that goes on at an offset; nothing where none does."""
+        place = bisect.bisect_right(self._starts, at) - 1
+        if place < 0 or at >= self._held[place].end:
+            return ""
+        title = self._held[place].title
+        return "" if self._text.startswith(title, at) else title
+
+    def within(self, section: _Section) -> str:
+        """The longest header of the tables in a section."""
+        first = bisect.bisect_left(self._starts, section.start)
+        last = bisect.bisect_left(self._starts, section.end)
+        return max((block.title for block in self._held[first:last]), key=len, default="")
 
 
 class _Lines:
@@ -199,8 +228,8 @@ def _sections(reading: Reading) -> Iterator[_Section]:
 
 def _marks(reading: Reading) -> list[tuple[int, Block | None]]:
     """Where blocks begin, and (as None) where a page, what follows the preamble, or a forum's post does."""
-    borders = set(reading.pages)
-    if reading.document.kind is Kind.FORUM:
+    borders = {_border(reading.text, page) for page in reading.pages}
+    if reading.document.kind is Kind.FORUM or reading.document.media_type == _TRANSCRIPT:
         borders |= {block.start for block in reading.blocks if block.level == 1}
     for block, after in pairwise(reading.blocks):
         if block.kind == "preamble":
@@ -208,6 +237,12 @@ def _marks(reading: Reading) -> list[tuple[int, Block | None]]:
     marks: list[tuple[int, Block | None]] = [(at, None) for at in borders]
     marks += [(block.start, block) for block in reading.blocks]
     return sorted(marks, key=lambda mark: (mark[0], mark[1] is not None))
+
+
+def _border(text: str, page: int) -> int:
+    """Where the first passage of a page begins: after the form feed, if a sentence goes on from before it."""
+    begun = page > 0 and text[page - 1] != "\f"
+    return text.find("\f", page) + 1 or page if begun else page
 
 
 def _merged(sections: Iterable[_Section], ruler: _Ruler, room: int) -> Iterator[_Section]:

@@ -38,7 +38,8 @@ READERS = "2"
 """Part of every document's recipe: raise it when a reader makes something else of the same bytes."""
 
 PARSERS = (
-    "markdown-it-py", "mwparserfromhell", "pylatexenc", "pypdfium2", "trafilatura", "tree-sitter",
+    "beautifulsoup4", "charset-normalizer", "dateparser", "mammoth", "markdown-it-py", "markdownify",
+    "mwparserfromhell", "pylatexenc", "pypdfium2", "python-pptx", "trafilatura", "tree-sitter",
     "tree-sitter-solidity",
 )  # fmt: skip
 """Libraries that have a say in what is read, so that another version of one reads again."""

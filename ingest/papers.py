@@ -108,7 +108,7 @@ class Documents:
         yield from (Note(note.what, note.why) for note in self._targets.notes)
         yield Expected(len(self._targets.sources))
         for source in self._targets.sources:
-            stated = "\n".join((source.path, source.location, repr(source.stated)))
+            stated = "\n".join((source.path, source.location, repr(source.stated), self._doors.limits.ocr))
             version = hashlib.sha256(stated.encode()).hexdigest()[:16]
             yield Item(source, source.path, version, settled=False)
         if self._prune and not self._targets.problems:

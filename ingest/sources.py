@@ -21,7 +21,10 @@ from ingest.fetch import Fetched, Fetcher
 from ingest.names import local_path, location_of, shown
 from ingest.pointers import refuse_pointer
 
-Format = Literal["pdf", "html", "markdown", "mediawiki", "latex", "text", "code"]
+Format = Literal[
+    "pdf", "html", "markdown", "mediawiki", "latex", "rst", "org", "text", "code", "transcript", "mail",
+    "csv", "json", "jsonl", "notebook", "docx", "pptx", "epub", "zip",
+]  # fmt: skip
 
 FORMATS: Mapping[str, Format] = {
     ".pdf": "pdf",
@@ -34,8 +37,24 @@ FORMATS: Mapping[str, Format] = {
     ".wiki": "mediawiki",
     ".tex": "latex",
     ".latex": "latex",
+    ".rst": "rst",
+    ".org": "org",
     ".txt": "text",
     ".text": "text",
+    ".vtt": "transcript",
+    ".srt": "transcript",
+    ".eml": "mail",
+    ".mbox": "mail",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".ipynb": "notebook",
+    ".docx": "docx",
+    ".pptx": "pptx",
+    ".epub": "epub",
+    ".zip": "zip",
 }
 """The format of a file by its extension: a folder is searched for these."""
 
@@ -123,7 +142,8 @@ class Limits:
     """How much a single source may cost: bytes read, seconds to read it, and memory (bytes) to open a PDF.
 
     repo_entries: files and folders of a repository; repo_file_bytes: of the largest file read; repo_bytes: of
-    all, and of what is downloaded; repo_seconds: for downloading and listing it.
+    all, and of what is downloaded; repo_seconds: for downloading and listing it. ocr: languages in which
+    scanned pages are recognised by Tesseract, such as `eng+deu`; empty: not at all.
     """
 
     text_bytes: int = 32 << 20
@@ -135,6 +155,7 @@ class Limits:
     repo_file_bytes: int = 1_000_000
     repo_bytes: int = 500_000_000
     repo_seconds: float = 600.0
+    ocr: str = ""
 
 
 DEFAULT_LIMITS = Limits()

@@ -144,4 +144,5 @@ def _limits(settings: Settings) -> Limits:
         repo_file_bytes=settings.repo_max_file_bytes,
         repo_bytes=settings.repo_max_bytes,
         repo_seconds=settings.repo_timeout,
+        ocr=settings.ocr,
     )

@@ -1,4 +1,4 @@
-"""Markdown, with YAML front matter or the fenced preamble of a BIP."""
+"""Markdown, with YAML or TOML front matter or the fenced preamble of a BIP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from index.values import Block, BlockKind
 from ingest.readers.parsed import Parsed, lines_of, offsets_of, whole
-from ingest.readers.preamble import facts_of, header_fields, yaml_fields
+from ingest.readers.preamble import facts_of, header_fields, is_front_matter, toml_fields, yaml_fields
 from ingest.sources import Facts
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_TOML = re.compile(r"\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _FENCED = re.compile(r"\s*```[^\n`]*\n(\s*BIP:.*?)^[^\S\n]*```[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST_TITLE = 1000
 _WINDOW = 5000
@@ -45,8 +46,10 @@ def read_markdown(text: str, path: str) -> Parsed:
 
 
 def _preamble(text: str, path: str) -> tuple[Facts, int]:
-    if match := _FRONT_MATTER.match(text):
+    if (match := _FRONT_MATTER.match(text)) and is_front_matter(match[1]):
         return facts_of(yaml_fields(match[1]), path), match.end()
+    if (match := _TOML.match(text)) and (fields := toml_fields(match[1])):
+        return facts_of(fields, path), match.end()
     if match := _FENCED.match(text):
         return facts_of(header_fields(match[1]), path), match.end()
     return Facts(), 0
@@ -80,20 +83,23 @@ def _parsed(text: str, offsets: Sequence[int]) -> Iterator[Block]:
     tokens = _parser().parse(text[offsets[0] : offsets[-1]])
     for token, following in zip(tokens, [*tokens[1:], None], strict=False):
         if depth == 0 and token.map:
-            block = _block(token, following, offsets[token.map[0]], offsets[token.map[1]])
+            start, end = offsets[token.map[0]], offsets[token.map[1]]
+            block = _block(token, following, text[start:end], start)
             if block:
                 yield block
         depth += token.nesting
 
 
-def _block(token: Token, following: Token | None, start: int, end: int) -> Block | None:
+def _block(token: Token, following: Token | None, source: str, start: int) -> Block | None:
+    end = start + len(source)
     if token.type == "heading_open":
         title = _plain(following.content) if following else ""
         return Block("heading", start, end, int(token.tag[1]), title) if title else None
     if token.type == "html_block":
         return Block(_html_kind(token.content), start, end)
     kind = _KINDS.get(token.type)
-    return Block(kind, start, end) if kind else None
+    header = source.partition("\n")[0].strip() if kind == "table" else ""
+    return Block(kind, start, end, title=header) if kind else None
 
 
 def _html_kind(content: str) -> BlockKind:

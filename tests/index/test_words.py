@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from index import words
 from index.tables import document_key
-from index.words import Words, WordWriter, query_terms, terms
+from index.terms import query_terms, terms
+from index.words import Words, WordWriter
 
 ADDRESS = "0x68b3465833fb72A70ecDF485E0e4C7bD8665Fc45"
 TOPIC = "0x000000000000000000000000" + ADDRESS[2:].lower()
@@ -61,6 +62,29 @@ def indexed(make: Callable[..., Any], tmp_path: Path) -> Callable[..., Words]:
         ("16777216", "a limit of 16,777,216 gas"),
         ("16_777_216", "a limit of 16777216 gas"),
         ("SELFDESTRUCT", "the `SELFDESTRUCT` opcode"),
+        (f"{ADDRESS[:6]}…{ADDRESS[-4:]}", f"The router is deployed at {ADDRESS}."),
+        (f"{ADDRESS[:10]}...{ADDRESS[-8:].lower()}", f"deployed at ({ADDRESS})"),
+        (ADDRESS, f"The router is {ADDRESS[:6]}...{ADDRESS[-4:]} today"),
+        (HASH[2:], f"| Transfer | `{HASH}` |"),
+        (HASH, f"the topic {HASH[2:].upper()} of it"),
+        ("EIP\u20111559", "As in EIP 1559, the base fee is burned"),
+        ("EIPs 7 and 1559", "As in EIP 1559, the base fee is burned"),
+        ("EIP-7/1559", "As in EIP 1559, the base fee is burned"),
+        ("EIP-1559", "the EIPs 7, 1559 and 4844 of old"),
+        ("Mobius", "by Möbius"),
+        ("Möbius", "by Mo\u0308bius"),
+        ("Mobius", "by M\u00f6bius and \u00e9migr\u00e9s"),
+        ("lodz", "in Łódź"),
+        ("liquidity", "the liqui\u00addity of it"),
+        ("zerowidth", "a zero\u200bwidth space"),
+        ("finality", "the ﬁnality of it"),
+        ("gas", "the ｇａｓ of it"),
+        ("10^6", "at most 10⁶ keys"),
+        ("CO2", "emits CO₂ of it"),
+        ("排队多久", "验证者退出时需要排队。"),
+        ("手数料", "ガス手数料は燃やされます"),
+        ("수수료는", "기본 수수료는 소각된다"),
+        ("EIP4844的费用", "费用由EIP-4844决定"),
     ],
 )
 def test_an_identifier_is_found_whole_and_by_part(
@@ -82,6 +106,8 @@ def test_an_identifier_is_found_whole_and_by_part(
         ("BIP-20", "the ERC-20 standard"),
         (ADDRESS, f"deployed at 0x78{ADDRESS[4:]}"),
         ("0x1626ba7f", "the magic value 0x1626ba7e"),
+        ("106", "at most 10⁶ keys"),
+        (f"{ADDRESS[:6]}…{HASH[-4:]}", f"deployed at {ADDRESS}"),
     ],
 )
 def test_an_identifier_is_not_taken_for_another(
