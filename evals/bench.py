@@ -30,7 +30,8 @@ import typer
 
 from evals.cost import Cost, Machine, machine, measure
 from index.errors import ChainciteError, SettingsError, SourceError
-from ingest.sources import Source, find
+from ingest.sources import Source
+from ingest.targets import find
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -18,8 +18,9 @@ from index.values import Document, Kind, Reading, SourceRef
 from ingest.connector import Doors, Expected, Found, Held, Item, Note, NothingToRead, Shelf, Vanished
 from ingest.names import local_path
 from ingest.options import Caip2, Options, Texts
-from ingest.sources import Facts, Source, find, is_url, load
+from ingest.sources import Facts, Source, is_url, load
 from ingest.sources import Found as Targets
+from ingest.targets import find
 from ingest.time_limit import time_limit
 
 

@@ -153,10 +153,11 @@ def _followed(engine: Engine, connector: Connector, seconds: float) -> Report:
             except Unreachable as error:
                 typer.echo(f"note     {error}; trying again", err=True)
             else:
+                notes = list(report.notes)
+                report.notes.clear()
                 whole.add(report)
-                for note in report.notes:
+                for note in notes:
                     typer.echo(f"note     {note}", err=True)
-                whole.notes.clear()
             time.sleep(seconds)
     except KeyboardInterrupt:
         return whole

@@ -17,7 +17,8 @@ from index.values import Block, BlockKind, Document, Kind, Passage, Reading
 from ingest.chunk import CONTEXT_TOKENS, Chunker
 from ingest.fetch import Fetcher
 from ingest.readers import read
-from ingest.sources import find, load
+from ingest.sources import load
+from ingest.targets import find
 
 DOCUMENT = Document(
     uri="https://example.org/eip-1.md",

@@ -19,7 +19,8 @@ from ingest.engine import Engine, Progress, Report
 from ingest.fetch import Fetcher
 from ingest.papers import Documents
 from ingest.registry import reread
-from ingest.sources import Facts, find
+from ingest.sources import Facts
+from ingest.targets import find
 from ingest.time_limit import time_limit
 
 SECTIONS = ("Abstract", "Motivation", "Specification", "Rationale")

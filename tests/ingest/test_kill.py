@@ -23,7 +23,8 @@ from index.library import Library
 from ingest.chunk import Chunker
 from ingest.fetch import Fetcher
 from ingest.readers import read
-from ingest.sources import find, load
+from ingest.sources import load
+from ingest.targets import find
 
 FOLDER = os.environ.get("KILL_FOLDER")
 BATCHES = int(os.environ.get("KILL_BATCHES", "12"))

@@ -22,7 +22,8 @@ from ingest.readers import read
 from ingest.readers.columns import Line
 from ingest.readers.hyphens import HYPHEN
 from ingest.readers.layout import lay_out
-from ingest.sources import Limits, find, load
+from ingest.sources import Limits, load
+from ingest.targets import find
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILES = Path(__file__).with_name("files")

@@ -15,7 +15,8 @@ from index.errors import SourceError
 from index.values import Kind, Reading
 from ingest.fetch import Fetcher
 from ingest.readers import markdown, read
-from ingest.sources import Facts, Limits, Source, find, load
+from ingest.sources import Facts, Limits, Source, load
+from ingest.targets import find
 
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 Read = Callable[..., Reading]

@@ -12,7 +12,8 @@ from index.errors import SourceError
 from index.values import Kind
 from ingest.fetch import Fetcher
 from ingest.names import shown
-from ingest.sources import Facts, Limits, Source, find, load
+from ingest.sources import Facts, Limits, Source, load
+from ingest.targets import find
 
 Tree = Callable[..., Path]
 
