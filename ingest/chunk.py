@@ -24,7 +24,7 @@ from index.values import Block, Document, Kind, Passage, Reading
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-VERSION = "1"
+VERSION = "2"
 """Part of every library's fingerprint: raise it when the same reading would be cut differently."""
 
 CONTEXT_TOKENS = 48
@@ -199,7 +199,7 @@ def _sections(reading: Reading) -> Iterator[_Section]:
 
 def _marks(reading: Reading) -> list[tuple[int, Block | None]]:
     """Where blocks begin, and (as None) where a page, what follows the preamble, or a forum's post does."""
-    borders = set(reading.pages)
+    borders = {_border(reading.text, page) for page in reading.pages}
     if reading.document.kind is Kind.FORUM:
         borders |= {block.start for block in reading.blocks if block.level == 1}
     for block, after in pairwise(reading.blocks):
@@ -208,6 +208,12 @@ def _marks(reading: Reading) -> list[tuple[int, Block | None]]:
     marks: list[tuple[int, Block | None]] = [(at, None) for at in borders]
     marks += [(block.start, block) for block in reading.blocks]
     return sorted(marks, key=lambda mark: (mark[0], mark[1] is not None))
+
+
+def _border(text: str, page: int) -> int:
+    """Where the first passage of a page begins: after the form feed, if a sentence goes on from before it."""
+    begun = page > 0 and text[page - 1] != "\f"
+    return text.find("\f", page) + 1 or page if begun else page
 
 
 def _merged(sections: Iterable[_Section], ruler: _Ruler, room: int) -> Iterator[_Section]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import dropwhile, pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import dropwhile, pairwise, zip_longest
 from statistics import median
-from typing import NamedTuple
 
 from index.values import Block
+from ingest.readers.columns import Line
+from ingest.readers.hyphens import HYPHEN, Hyphens, marked
 from ingest.readers.parsed import Parsed
-
-HYPHEN = "\ufffe"
-"""What the worker leaves for the hyphen of a word that is broken at the end of a line."""
 
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 _BULLET = re.compile(r"[•●○■▪◦‣∙–*-]\s|\(?(?:\d{1,2}|[a-z])[.)]\s")
@@ -21,45 +20,82 @@ _NUMBER = re.compile(
     r"(?:Appendix |Chapter )?(\d{1,2}(?:\.\d{1,2})*|[A-Z](?:\.\d{1,2})*)(?:[.:]| \|)?\s(?=[^\W\d_])"
 )
 _NAMED = re.compile(r"(?:abstract|introduction|references|conclusions?|acknowledge?ments?)\.?", re.IGNORECASE)
+_OPENS = re.compile(rf"{_NUMBER.pattern}|(?i:{_NAMED.pattern})$")
 _NO_HEADING = re.compile(r"[.,;:]$|[=@]|__|://|\. ?\. ?\.|^(?:Figure|Fig\.|Table|Listing) \d|^[^\w\[(“\"]")
 _BYLINE = re.compile(r"(?:[A-ZÀ-Þ]\S* ){1,3}[A-ZÀ-Þ]\S*|.*\b\d{4}\b.*")
 _SENTENCE_END = re.compile(r"[.:!?][)\]”\"’']*$")
-_WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_CLOSES = re.compile(r"[.!?][)\]”\"’'⁽⁰¹²³⁴-⁹⁾]*(?=\s+[^a-z\s]|\s*$)")
+_FOOTNOTE = re.compile(r"⁽[^⁾]{1,8}⁾ ")
+_LONGEST_TAIL = 800
+"""Characters of a sentence's end that join the page on which it begins, at most."""
+
 _MOST_HEADING_LINES = 4
 _LEVELS = 6
 
 
-class Line(NamedTuple):
-    """A line of a page: its text, font size and weight, and its place in points from the top left."""
+@dataclass
+class _Block:
+    """A block: its first and last line, its text with whole words, and where in it other pages begin."""
 
+    first: Line
+    last: Line
     text: str
-    size: float
-    bold: bool
-    left: float
-    top: float
-    right: float
+    turns: dict[int, int] = field(default_factory=dict)
 
 
 def lay_out(pages: Sequence[Sequence[Line]]) -> Parsed:
-    """The text of pages, each after a form feed, and its blocks.
+    """The text of pages and its blocks.
 
-    Running heads and page numbers stay in the text, outside the blocks.
+    A form feed stands where a page ends, or the last sentence that begins on it; footnotes stand before it.
     """
-    words = _Words(pages)
-    layout = _Layout(pages)
+    clean = [[line._replace(text=marked(line.text.translate(_LIGATURES))) for line in page] for page in pages]
+    hyphens = Hyphens(line.text for page in clean for line in page)
+    layout = _Layout(clean)
+    found = [layout.blocks(page, hyphens) for page in clean]
+    _join_sentences(found, layout, hyphens)
+    return _written(found, layout)
+
+
+def _join_sentences(pages: Sequence[list[_Block]], layout: _Layout, hyphens: Hyphens) -> None:
+    """Moves the end of each sentence that a page breaks to the block in which it begins."""
+    held: _Block | None = None
+    for number, page in enumerate(pages):
+        body = [block for block in page if not layout.is_footnote(block)]
+        if held is not None and body and layout.goes_on(held.last, body[0].first):
+            first = body[0]
+            end = _CLOSES.search(first.text)
+            size = end.end() if end else len(first.text)
+            if size <= _LONGEST_TAIL:
+                whole = hyphens.continued(held.text, first.text[:size])
+                held.turns[number] = len(whole) - size
+                held.text, first.text = whole, first.text[size:].lstrip()
+            if not first.text:
+                page.remove(first)
+                held.last = first.last
+                if len(body) == 1:
+                    continue
+        held = body[-1] if body else None
+
+
+def _written(pages: Sequence[Sequence[_Block]], layout: _Layout) -> Parsed:
+    """Blocks as one text, parted by a blank line where a sentence ends between them."""
     texts: list[str] = []
-    starts: list[int] = []
+    starts: dict[int, int] = {}
     blocks: list[Block] = []
     position = 0
-    for page in pages:
-        text, spans = words.join(page)
-        starts.append(position)
-        for run in layout.runs(page):
-            start, end = position + spans[run[0]][0], position + spans[run[-1]][1]
-            blocks.append(layout.block(page[run[0]], start, end, text[spans[run[0]][0] : spans[run[-1]][1]]))
+    for number, page in enumerate(pages):
+        starts.setdefault(number, position)
+        text = ""
+        for block, following in zip_longest(page, page[1:]):
+            piece, begin = block.text.replace(HYPHEN, "-"), position + len(text)
+            blocks.append(layout.block(block.first, begin, piece))
+            starts |= {turned: begin + at for turned, at in block.turns.items()}
+            text += piece
+            if following is not None:
+                text += "\n\n" if layout.ends(block, following) else "\n"
         texts.append(text)
         position += len(text) + 2
-    return Parsed("\n\f".join(texts), tuple(blocks), pages=tuple(starts))
+    return Parsed("\n\f".join(texts), tuple(blocks), pages=tuple(starts[at] for at in range(len(pages))))
 
 
 def front(pages: Sequence[Sequence[Line]]) -> tuple[Sequence[Line], Sequence[Line]]:
@@ -89,34 +125,58 @@ class _Layout:
             for line in page:
                 sizes[line.size] += len(line.text)
             for line, following in pairwise(page):
-                if line.size == following.size and 0 < following.top - line.top < 2.5 * line.size:
-                    pitches.append((following.top - line.top) / line.size)
+                if line.size == following.size and 0 < following.base - line.base < 2.5 * line.size:
+                    pitches.append((following.base - line.base) / line.size)
         self._size = sizes.most_common(1)[0][0] if sizes else 0.0
         self._pitch = median(pitches) if pitches else 1.2
-        self._furniture = _furniture(pages)
         self._title, self._front = map(set, front(pages))
         found = {self._rank(line) for page in pages for line in page if self._is_heading(line)}
         self._ranks = {rank: min(level, _LEVELS) for level, rank in enumerate(sorted(found), start=1)}
 
-    def runs(self, page: Sequence[Line]) -> Iterator[list[int]]:
-        """The lines of a page, by number, that make a block each; running heads are in none."""
-        run: list[int] = []
-        for index, line in enumerate(page):
-            furniture = _key(page, index) in self._furniture
-            if run and (furniture or self._parts(page[run[0]], page[index - 1], line)):
-                yield run
-                run = []
-            if not furniture:
-                run.append(index)
-        if run:
-            yield run
+    def blocks(self, page: Sequence[Line], hyphens: Hyphens) -> list[_Block]:
+        """The blocks of a page in order, footnotes last."""
+        runs: list[list[Line]] = []
+        for line in page:
+            if not runs or self._parts(runs[-1][0], runs[-1][-1], line):
+                runs.append([])
+            runs[-1].append(line)
+        found = [_Block(run[0], run[-1], hyphens.joined([line.text for line in run])) for run in runs]
+        return sorted(found, key=self.is_footnote)
 
-    def block(self, first: Line, start: int, end: int, text: str) -> Block:
-        """The block that begins with a line and has this text at a span of the document."""
+    def is_footnote(self, block: _Block) -> bool:
+        """Whether a block is a footnote: it begins with a mark, in smaller type."""
+        return bool(_FOOTNOTE.match(block.first.text)) and block.first.size < 0.96 * self._size
+
+    def block(self, first: Line, start: int, text: str) -> Block:
+        """The block that begins with a line and has this text, from an offset of the document on."""
+        end = start + len(text)
+        if first.row:
+            return Block("table", start, end)
         if not self._is_heading(first):
             return Block("list" if _BULLET.match(first.text) else "paragraph", start, end)
         level, title = self._ranks[self._rank(first)], " ".join(text.split())
         return Block("heading", start, end, min(level, 2) if _NAMED.fullmatch(title) else level, title)
+
+    def ends(self, block: _Block, following: _Block) -> bool:
+        """Whether no sentence goes on from one block to the next."""
+        kinds = [each.first.row or self._is_heading(each.first) for each in (block, following)]
+        return any(kinds) or bool(_SENTENCE_END.search(block.text) or _BULLET.match(following.text))
+
+    def goes_on(self, before: Line, line: Line) -> bool:
+        """Whether a sentence goes on from the last line of a column or page to the first of the next."""
+        if (
+            before.row
+            or line.row
+            or self._is_heading(line)
+            or self._is_heading(before)
+            or _BULLET.match(line.text)
+        ):
+            return False
+        if before.text.endswith(HYPHEN):
+            return True
+        alike = abs(before.size - line.size) <= 0.05 * line.size and before.bold == line.bold
+        begins = line.text.lstrip("(“\"'")[:1]
+        return alike and not _SENTENCE_END.search(before.text) and (begins.islower() or len(before.text) > 40)
 
     def _rank(self, line: Line) -> tuple[float, int]:
         number = _NUMBER.match(line.text)
@@ -142,94 +202,28 @@ class _Layout:
 
     def _parts(self, first: Line, before: Line, line: Line) -> bool:
         """Whether a block that begins with `first` and has come to `before` ends ahead of `line`."""
+        if first.row or line.row:
+            return not (before.row and line.row and line.base > before.base)
         if before.text.endswith(HYPHEN):
             return False
-        step = line.top - before.top
-        far = step < -2 or step > 1.45 * self._pitch * max(line.size, before.size)
+        step = line.base - before.base
+        if step < -2:
+            return not self.goes_on(before, line)
+        far = step > 1.45 * self._pitch * max(line.size, before.size)
         if self._is_heading(first):
-            alike = abs(line.size - first.size) <= 0.15 * first.size and not _NUMBER.match(line.text)
+            alike = abs(line.size - first.size) <= 0.15 * first.size and not _OPENS.match(line.text)
             goes_on = self._stands_out(line) or (first.bold and line.bold and self._is_heading(line))
             return far or not alike or not goes_on
-        if self._is_heading(line):
+        return self._parts_text(first, before, line, far)
+
+    def _parts_text(self, first: Line, before: Line, line: Line, far: bool) -> bool:
+        if self._is_heading(line) or _FOOTNOTE.match(line.text):
             return True
         if _BULLET.match(line.text):
             return not _BULLET.match(first.text) or far
         resized = abs(line.size - before.size) > 0.15 * before.size and len(line.text) > 40
         indented = line.left > before.left + 0.8 * line.size and not _BULLET.match(first.text)
         return far or resized or (indented and bool(_SENTENCE_END.search(before.text)))
-
-
-class _Words:
-    """The words of a document, which tell whether a word broken at a line's end has a hyphen of its own."""
-
-    def __init__(self, pages: Sequence[Sequence[Line]]) -> None:
-        self._counts: Counter[str] = Counter()
-        breaks = []
-        for page in pages:
-            broken = ""
-            for line in page:
-                if broken:
-                    breaks.append((broken, line.text))
-                text = re.sub(r"^\w+", "", line.text) if broken else line.text
-                broken = text.removesuffix(HYPHEN) if text.endswith(HYPHEN) else ""
-                whole = re.sub(rf"(?<!\w)\w*{HYPHEN}$", "", text)
-                self._counts.update(word.lower() for word in _WORDS.findall(whole))
-        self._breaks_syllables = any(self._counts["".join(_halves(*each))] for each in breaks)
-
-    def join(self, page: Sequence[Line]) -> tuple[str, list[tuple[int, int]]]:
-        """The text of a page, and the span of each line in it; broken words are whole again."""
-        text = ""
-        spans = []
-        for index, line in enumerate(page):
-            piece, end = line.text.translate(_LIGATURES), "\n" if index + 1 < len(page) else ""
-            if piece.endswith(HYPHEN):
-                following = page[index + 1].text.translate(_LIGATURES) if end else ""
-                piece = piece.removesuffix(HYPHEN)
-                if following[:1].isalnum():
-                    piece, end = piece + self._mark(piece, following), ""
-                else:
-                    piece += "-"
-            spans.append((len(text), len(text) + len(piece)))
-            text += piece + end
-        return text, spans
-
-    def _mark(self, head: str, tail: str) -> str:
-        """What belongs between the halves of a broken word: a hyphen of its own, or nothing."""
-        first, second = _halves(head, tail)
-        if self._counts[first + second]:
-            return ""
-        address = "://" in head.split(" ")[-1]
-        if address or self._counts[f"{first}-{second}"] or not tail[0].islower():
-            return "-"
-        if self._counts[first.rpartition("-")[2]] and self._counts[second]:
-            return "-"
-        return "" if self._breaks_syllables else "-"
-
-
-def _halves(head: str, tail: str) -> tuple[str, str]:
-    """The last word of one line and the first of the next, in lower case.
-
-    >>> _halves("a proof-Of", "work system")
-    ('proof-of', 'work')
-    """
-    left, right = re.search(r"(?<![\w-])[\w-]*$", head), re.match(r"\w*", tail)
-    return (left[0] if left else "").lower(), (right[0] if right else "").lower()
-
-
-def _furniture(pages: Sequence[Sequence[Line]]) -> set[tuple[str, int]]:
-    """Keys of the lines at the edges of pages that come back: running heads, page numbers."""
-    edges = Counter(key for page in pages for key in {_key(page, index) for index in _edges(page)})
-    return {key for key, count in edges.items() if count >= max(3, len(pages) // 4)}
-
-
-def _edges(page: Sequence[Line]) -> set[int]:
-    order = sorted(range(len(page)), key=lambda index: page[index].top)
-    return {*order[:2], *order[-2:]}
-
-
-def _key(page: Sequence[Line], index: int) -> tuple[str, int]:
-    """A line without its numbers and where it stands: what running heads have in common."""
-    return re.sub(r"\d+", "#", page[index].text).strip(), round(page[index].top / 8)
 
 
 def _letters(text: str) -> str:

@@ -7,7 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import takewhile
@@ -15,15 +16,23 @@ from pathlib import Path
 from typing import Any
 
 from index.errors import SourceError
-from ingest.readers.layout import Line, front, lay_out
+from ingest.readers.columns import Line, fragments, in_order
+from ingest.readers.furniture import without_furniture
+from ingest.readers.layout import front, lay_out
 from ingest.readers.parsed import Parsed
 from ingest.readers.preamble import names
+from ingest.readers.scripts import Notation, Run, attached
 from ingest.sources import Facts, Limits
 
 _WORKER = Path(__file__).with_name("pdf_worker.py")
 _GENERIC = re.compile(r"untitled|microsoft word|\.(?:docx?|tex|dvi|pdf|indd|pages)\b|^[\w-]+$", re.IGNORECASE)
 _NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|[^\d@\n]*[\d@].*", re.IGNORECASE)
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
+_MARKS = re.compile(r"⁽[^⁾]*⁾|[*∗†‡§¶]")
+_PARTED = re.compile(r"\s+(?:and|&)\s+|\|")
+_CAPTION = 120
+"""Characters that a page beside a picture of its text has at most."""
+
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -32,17 +41,74 @@ _DAY = re.compile(rf"({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\
 
 
 def read_pdf(body: bytes, limits: Limits) -> Parsed:
-    """The text of a PDF's pages, parted by a form feed, with headings, paragraphs and lists.
+    """The text of a PDF's pages, parted by a form feed, with headings, paragraphs, lists and tables.
 
-    A word that is broken at a line's end is made whole. Raises SourceError for a PDF that is protected by
-    a password, broken, without a text layer, or takes more memory or time than the limits.
+    Columns are read one after the other, running heads are left out, a word that is broken at a line's end is
+    made whole, and what is raised or lowered is written as `ingest.readers.scripts` does. A page whose text
+    is a picture is named. Raises SourceError for a PDF that is protected by a password, broken, without a
+    text layer, or takes more memory or time than the limits.
     """
     answer = _extract(body, limits)
-    pages = [[Line(*line) for line in page] for page in answer["pages"]]
-    if not any(pages):
-        raise SourceError(f"is a PDF of {len(pages)} pages without a text layer; run it through OCR first")
+    found = answer["pages"]
+    if not any(page["runs"] for page in found):
+        raise SourceError(f"is a PDF of {len(found)} pages without a text layer; run it through OCR first")
+    pages = _lines(found)
     parsed = lay_out(pages)
-    return replace(parsed, facts=_facts(answer["metadata"], pages))
+    return replace(parsed, facts=_facts(answer["metadata"], pages), warnings=tuple(_lost(found)))
+
+
+def _lines(found: Sequence[Mapping[str, Any]]) -> list[list[Line]]:
+    """The lines of each page in reading order, what is turned against its page last."""
+    pieces = [fragments(attached([Run(*run) for run in page["runs"]])) for page in found]
+    kept = without_furniture(pieces, [page["height"] for page in found])
+    sizes = Counter[float]()
+    for run in (run for page in kept for run in page):
+        sizes[run.size] += len(run.text)
+    usual = sizes.most_common(1)[0][0] if sizes else 0.0
+    turned = ([Run(*run) for run in page["turned"]] for page in found)
+    return [
+        _noted([*in_order(page), *in_order(fragments(aside))], usual)
+        for page, aside in zip(kept, turned, strict=True)
+    ]
+
+
+def _noted(lines: Sequence[Line], usual: float) -> list[Line]:
+    """Lines with what is raised and lowered in plain notation. usual: font size of running text."""
+    notation = Notation([(line.text, line.size) for line in lines], usual)
+    return [line._replace(text=notation.written(line.text)) for line in lines]
+
+
+def _lost(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A warning for each kind of page whose text is not there to be read."""
+    sizes = [sum(len(run[0]) for run in page["runs"]) for page in found]
+    pairs = list(enumerate(zip(found, sizes, strict=True), start=1))
+    scanned = [
+        at
+        for at, (page, size) in pairs
+        if size < (_CAPTION if page["pictures"] > 0.5 else 1) and page["drawn"]
+    ]
+    garbled = [at for at, (page, size) in pairs if size and page["unmapped"] > 0.3 * size]
+    for numbers, why in (
+        (scanned, "without a text layer, such as a scan; run the file through OCR to have them read"),
+        (garbled, "in a font that does not say which characters it shows; run the file through OCR"),
+    ):
+        if numbers:
+            yield f"{'page' if len(numbers) == 1 else 'pages'} {_listed(numbers)} of {len(found)} lost: {why}"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Page numbers with their ranges.
+
+    >>> _listed([2, 4, 5, 6])
+    '2, 4-6'
+    """
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number])
+    return ", ".join("-".join(map(str, span)) for span in spans)
 
 
 def _extract(body: bytes, limits: Limits) -> dict[str, Any]:
@@ -99,7 +165,7 @@ def _people(lines: Sequence[Line], pages: Sequence[Sequence[Line]]) -> tuple[str
     prose = " ".join(re.sub(r"(?<!\S)\S*@\S*", "", line.text) for page in pages for line in page)
     common = set(re.findall(r"\b[a-z]+\b", prose))
     smaller = takewhile(lambda line: line.size <= lines[0].size, lines)
-    found = (name for line in smaller for name in names(line.text.replace(" and ", ", ")))
+    found = (name for line in smaller for name in names(_PARTED.sub(", ", _MARKS.sub("", line.text))))
     people = (name for name in found if _NAME.fullmatch(name))
     return tuple(name for name in people if not all(word.lower() in common for word in name.split()))
 

@@ -2,9 +2,15 @@
 
 It limits its own memory (bytes) and processor time (seconds) before it looks at the file, and imports
 nothing of this package, so that it starts fast and a hostile file meets as little as possible.
-Prints {"error": "password" | "broken" | "memory" | "long"} or
-{"metadata": {…}, "pages": [[[text, size, bold, left, top, right], …], …]}: each page as lines in reading
-order, sizes and places in points, the top of the page being 0.
+Prints {"error": "password" | "broken" | "memory" | "long"} or {"metadata": {…}, "pages": [page, …]}, where a
+page is {"runs": [[text, size, bold, left, base, right], …], "turned": runs, "height", "pictures", "drawn",
+"unmapped"}.
+
+A run is text of one size on one baseline without a wide gap, in the order of the page's content. Sizes and
+places are in points, as the text stands upright: base is the distance of its baseline from the top. turned
+holds the runs in another direction than most of the page, height is of the page as it is read. pictures
+is the share of the page under images, drawn whether there is anything on it, unmapped how many characters
+have no Unicode value.
 """
 
 from __future__ import annotations
@@ -14,19 +20,35 @@ import json
 import math
 import re
 import sys
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import pypdfium2
 from pypdfium2 import raw
 
-HYPHEN = "\ufffe"
-"""What stands for the hyphen of a word broken at the end of a line; the rest of the word follows at once."""
+GAP = 0.9
+"""White space that ends a run, in font sizes."""
 
-_CHARACTERS = {**dict.fromkeys({*range(32), 0xFFFF} - {9, 10, 13}, "\0"), 2: HYPHEN, 0xAD: "-"}
-_LINE = re.compile(f"[^\r\n{HYPHEN}]*[\r\n{HYPHEN}]*")
+_SPACE, _STEP, _BACK = 0.22, 0.04, 0.5
+"""Gap that parts words, shift of the baseline that ends a run, and overlap that does, in font sizes."""
+
 _BOLD = re.compile(rb"bold|black|heavy|CMBX|SFBX", re.IGNORECASE)
+_PRIVATE = range(0xE000, 0xF900)
 
-Line = tuple[str, float, bool, float, float, float]
+Run = tuple[str, float, bool, float, float, float]
+
+
+class _Glyph(NamedTuple):
+    """A visible character: its place and size, and whether white space stands before it."""
+
+    char: str
+    size: float
+    bold: bool
+    left: float
+    base: float
+    right: float
+    spaced: bool
 
 
 def main() -> None:
@@ -43,12 +65,12 @@ def main() -> None:
 
 
 def extract(body: bytes, characters: int) -> dict[str, Any]:
-    """The metadata and the lines of a PDF of at most so many characters."""
+    """The metadata and the pages of a PDF of at most so many characters."""
     pages = []
     with pypdfium2.PdfDocument(body) as pdf:
         for page in pdf:
-            pages.append(lines_of(page))
-            characters -= sum(len(line[0]) for line in pages[-1])
+            pages.append(page_of(page))
+            characters -= sum(len(run[0]) for run in pages[-1]["runs"])
             if characters < 0:
                 return {"error": "long"}
         return {"metadata": metadata_of(pdf), "pages": pages}
@@ -73,38 +95,137 @@ def confine(memory: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def lines_of(page: pypdfium2.PdfPage) -> list[Line]:
-    """The lines of a page with words on them, each with its font and its place."""
+def page_of(page: pypdfium2.PdfPage) -> dict[str, Any]:
+    """What stands on a page."""
+    sides = page.get_cropbox()
+    area = max((sides[2] - sides[0]) * (sides[3] - sides[1]), 1.0)
+    pictures = 0.0
+    drawn = False
+    for item in page.get_objects(max_depth=3):
+        drawn = True
+        if item.type == raw.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            pictures += max(right - left, 0.0) * max(top - bottom, 0.0) / area
     textpage = page.get_textpage()
-    height = page.get_height()
-    text = "".join(map(chr, (raw.FPDFText_GetUnicode(textpage, i) for i in range(textpage.count_chars()))))
-    lines = []
-    for match in _LINE.finditer(text.translate(_CHARACTERS)):
-        line = match[0].strip("\r\n")
-        marks = [match.start() + i for i, char in enumerate(line) if not char.isspace() and char != "\0"]
-        if marks:
-            whole = line.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            lines.append(_line(textpage, whole.rstrip(), marks, height))
+    found = _Characters(textpage, sides)
+    runs, *turned = [list(runs_of(glyphs)) for glyphs in found.turns()] or [[]]
     textpage.close()
     page.close()
-    return lines
+    return {
+        "runs": runs,
+        "turned": [run for one in turned for run in one],
+        "height": round(found.height, 1),
+        "pictures": round(min(pictures, 1.0), 2),
+        "drawn": drawn,
+        "unmapped": found.unmapped,
+    }
 
 
-def _line(textpage: pypdfium2.PdfTextPage, text: str, marks: list[int], height: float) -> Line:
-    first, last = marks[0], marks[-1]
-    left, _, _, top = textpage.get_charbox(first, loose=True)
-    right = textpage.get_charbox(last, loose=True)[2]
-    middle = marks[len(marks) // 2]
-    size = raw.FPDFText_GetFontSize(textpage, middle) * _scale(textpage, middle)
-    bold = all(_bold(textpage, mark) for mark in (first, middle, last))
-    return text, round(size, 1), bold, round(left, 1), round(height - top, 1), round(right, 1)
+class _Characters:
+    """The visible characters of a page, upright."""
+
+    def __init__(self, textpage: pypdfium2.PdfTextPage, sides: tuple[float, float, float, float]) -> None:
+        self._page = textpage
+        self._sides = sides
+        self._styles: dict[int, tuple[float, bool, int]] = {}
+        self.unmapped = 0
+        self._seen = list(self._visible())
+        usual = Counter(turn for turn, _ in self._seen).most_common(1)
+        self._usual = usual[0][0] if usual else 0
+        left, bottom, right, top = sides
+        self.height = right - left if self._usual % 2 else top - bottom
+
+    def turns(self) -> Iterator[list[_Glyph]]:
+        """The characters by their direction, in quarter turns; those of the page's own first."""
+        for turn in sorted({turn for turn, _ in self._seen}, key=lambda turn: (turn != self._usual, turn)):
+            yield [glyph for own, glyph in self._seen if own == turn]
+
+    def _visible(self) -> Iterator[tuple[int, _Glyph]]:
+        page = self._page
+        box, x, y = raw.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
+        spaced = False
+        for at in range(page.count_chars()):
+            code = raw.FPDFText_GetUnicode(page, at)
+            char = _char(code)
+            if char.isspace():
+                spaced = spaced or char not in "\r\n"
+                continue
+            owner = raw.FPDFText_GetTextObject(page, at)
+            if not char or not owner:
+                self.unmapped += not char
+                continue
+            size, bold, turn = self._style(at, owner)
+            raw.FPDFText_GetLooseCharBox(page, at, box)
+            raw.FPDFText_GetCharOrigin(page, at, x, y)
+            self.unmapped += code in _PRIVATE or raw.FPDFText_HasUnicodeMapError(page, at) == 1
+            left, base, right = _upright(turn, box, x.value, y.value, self._sides)
+            yield turn, _Glyph(char, size, bold, left, base, right, spaced)
+            spaced = False
+
+    def _style(self, at: int, owner: Any) -> tuple[float, bool, int]:
+        """Size, weight and direction (quarter turns) of the characters of one text object."""
+        key = ctypes.addressof(owner.contents)
+        if key not in self._styles:
+            matrix = raw.FS_MATRIX()
+            raw.FPDFText_GetMatrix(self._page, at, matrix)
+            scale = math.hypot(matrix.c, matrix.d) or 1.0
+            turn = round(math.atan2(matrix.b, matrix.a) / (math.pi / 2)) % 4
+            size = raw.FPDFText_GetFontSize(self._page, at) * scale
+            self._styles[key] = (round(size, 1) or 1.0, _bold(self._page, at), turn)
+        return self._styles[key]
 
 
-def _scale(textpage: pypdfium2.PdfTextPage, mark: int) -> float:
-    """How much the page enlarges a mark: some writers set size 1 and scale by the matrix."""
-    matrix = raw.FS_MATRIX()
-    raw.FPDFText_GetMatrix(textpage, mark, matrix)
-    return math.hypot(matrix.c, matrix.d) or 1.0
+def _char(code: int) -> str:
+    """A character as text: hyphens at the end of a line are hyphens, what has no value is nothing."""
+    if code in (2, 0xAD):
+        return "-"
+    if (code < 32 and code not in (9, 10, 13)) or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF):
+        return ""
+    return chr(code)
+
+
+def _upright(
+    turn: int, box: Any, x: float, y: float, sides: tuple[float, float, float, float]
+) -> tuple[float, float, float]:
+    """Left, baseline and right of a character on the page when it is turned so that its text is upright."""
+    left, bottom, right, top = sides
+    if turn == 0:
+        return box.left - left, top - y, box.right - left
+    if turn == 1:
+        return box.bottom - bottom, x - left, box.top - bottom
+    if turn == 2:
+        return right - box.right, y - bottom, right - box.left
+    return top - box.top, right - x, top - box.bottom
+
+
+def runs_of(glyphs: list[_Glyph]) -> Iterator[Run]:
+    """Runs of neighbouring characters."""
+    first = 0
+    for at in range(1, len(glyphs) + 1):
+        if at == len(glyphs) or _ends(glyphs[at - 1], glyphs[at]):
+            yield _run(glyphs[first:at])
+            first = at
+
+
+def _ends(before: _Glyph, glyph: _Glyph) -> bool:
+    """Whether a run ends between two characters."""
+    size = max(before.size, glyph.size)
+    gap = glyph.left - before.right
+    if (glyph.left, glyph.right, glyph.base) == (before.left, before.right, before.base):
+        return False  # the letters of one ligature
+    shifted = abs(glyph.base - before.base) > _STEP * size
+    return shifted or abs(glyph.size - before.size) > 0.08 * size or not -_BACK * size < gap < GAP * size
+
+
+def _run(glyphs: list[_Glyph]) -> Run:
+    text, last = "", glyphs[0].right
+    for glyph in glyphs:
+        parted = glyph.spaced or (bool(text) and glyph.left - last > _SPACE * glyph.size)
+        text += (" " if parted else "") + glyph.char
+        last = glyph.right
+    first = glyphs[0]
+    bold = 2 * sum(glyph.bold for glyph in glyphs) > len(glyphs)
+    return text, first.size, bold, round(first.left, 1), round(first.base, 1), round(last, 1)
 
 
 def _bold(textpage: pypdfium2.PdfTextPage, mark: int) -> bool:
