@@ -128,7 +128,7 @@ class Block:
     """A span `text[start:end]` of a document's text that a cut should not fall into.
 
     level: 1 for the outermost heading, 0 for what is no heading.
-    title: a heading's words without its markup.
+    title: a heading's words without its markup; the header of a table, as it stands in the text.
     """
 
     kind: BlockKind

@@ -76,11 +76,12 @@ class Chunker:
         if not text:
             return ()
         ruler = _Ruler(text, self._tokenizer)
+        tables = _Tables(reading)
         spans = [
-            (start, end, section.heading, context)
+            (start, end, section.heading, self._under(context, tables.header(start)))
             for section in _merged(_sections(reading), ruler, self._room - self._context_room)
             for context in [self._context(reading.document, section.heading)]
-            for start, end in self._spans(section, context, ruler)
+            for start, end in self._spans(section, self._under(context, tables.within(section)), ruler)
         ]
         lines = _Lines(text)
         return tuple(
@@ -112,6 +113,10 @@ class Chunker:
         while len(path) > 1 and self._count(" › ".join([name, *path])) > self._context_room:
             path.pop(0)
         return self._cut(" › ".join(part for part in (name, *path) if part), self._context_room)
+
+    def _under(self, context: str, header: str) -> str:
+        """A context with the header of the table that a passage begins in the middle of."""
+        return self._cut(f"{context} › {header}", self._context_room) if header else context
 
     def _spans(self, section: _Section, context: str, ruler: _Ruler) -> Iterator[tuple[int, int]]:
         room = self._room - self._count(context + "\n")
@@ -146,6 +151,29 @@ class _Ruler:
         """Tokens that begin in [start, end), or more for a span that has few tokens for its length."""
         seen = int(np.searchsorted(self._starts, end) - np.searchsorted(self._starts, start))
         return max(seen, (end - start) // CHARACTERS_PER_TOKEN)
+
+
+class _Tables:
+    """The tables of a reading that have a header."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._text = reading.text
+        self._held = [block for block in reading.blocks if block.kind == "table" and block.title]
+        self._starts = [block.start for block in self._held]
+
+    def header(self, at: int) -> str:
+        """The header of the table that goes on at an offset; nothing where none does."""
+        place = bisect.bisect_right(self._starts, at) - 1
+        if place < 0 or at >= self._held[place].end:
+            return ""
+        title = self._held[place].title
+        return "" if self._text.startswith(title, at) else title
+
+    def within(self, section: _Section) -> str:
+        """The longest header of the tables in a section."""
+        first = bisect.bisect_left(self._starts, section.start)
+        last = bisect.bisect_left(self._starts, section.end)
+        return max((block.title for block in self._held[first:last]), key=len, default="")
 
 
 class _Lines:

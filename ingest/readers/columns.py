@@ -28,7 +28,7 @@ _MARKER = re.compile(
 class Line(NamedTuple):
     """A line of a page: its text, font size and weight, and its place in points from the top left.
 
-    base: the distance of its baseline from the top; row: whether it is the row of a table.
+    base: the distance of its baseline from the top; row: which row of a table it is, from 1; 0 for none.
     """
 
     text: str
@@ -37,7 +37,7 @@ class Line(NamedTuple):
     left: float
     base: float
     right: float
-    row: bool = False
+    row: int = 0
 
 
 def fragments(runs: Sequence[Run]) -> list[Run]:
@@ -189,7 +189,7 @@ def _by_size(row: list[Run]) -> Iterator[list[Run]]:
 
 
 def _is_beside(found: Sequence[Sequence[Run]], at: int) -> bool:
-    """Whether a row is a narrow piece that stands between the baselines of its neighbours, and next to both."""
+    """Whether a row is one narrow piece, between the baselines of its neighbours and next to both."""
     [piece, *others] = found[at]
     around = [*found[max(at - 1, 0) : at], *found[at + 1 : at + 2]]
     widest = max((row[-1].right - row[0].left for row in around), default=0.0)
@@ -257,7 +257,8 @@ def _table(found: Sequence[Sequence[Run]]) -> list[Line]:
     listed = len(borders) == 1 and 2 * marked > len(full) and not _numbers(full)
     if not borders or not enough or listed or _other(full):
         return []
-    return [_row(rows_of, cells) for rows_of, cells in _records(found, grid)]
+    records = enumerate(_records(found, grid), start=1)
+    return [_row(number, runs, cells) for number, (runs, cells) in records]
 
 
 def _numbers(full: Sequence[Sequence[str]]) -> bool:
@@ -320,8 +321,8 @@ def _records(
     yield held, joined
 
 
-def _row(runs: Sequence[Run], cells: Sequence[str]) -> Line:
+def _row(number: int, runs: Sequence[Run], cells: Sequence[str]) -> Line:
     left, right = min(run.left for run in runs), max(run.right for run in runs)
     text = f"| {' | '.join(cells)} |"
     bold = all(run.bold for run in runs)
-    return Line(text, runs[0].size, bold, left, runs[0].base, right, row=True)
+    return Line(text, runs[0].size, bold, left, runs[0].base, right, number)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile, pairwise, zip_longest
 from statistics import median
 
@@ -95,7 +95,24 @@ def _written(pages: Sequence[Sequence[_Block]], layout: _Layout) -> Parsed:
                 text += "\n\n" if layout.ends(block, following) else "\n"
         texts.append(text)
         position += len(text) + 2
-    return Parsed("\n\f".join(texts), tuple(blocks), pages=tuple(starts[at] for at in range(len(pages))))
+    whole = "\n\f".join(texts)
+    return Parsed(whole, tuple(_headed(whole, blocks)), pages=tuple(starts[at] for at in range(len(pages))))
+
+
+def _headed(text: str, blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks; a table that goes on from the page before has the header of that part."""
+    before: Block | None = None
+    for block in blocks:
+        if (
+            before is not None
+            and before.kind == block.kind == "table"
+            and "\f" in text[before.end : block.start]
+        ):
+            row = text[block.start : block.end].partition("\n")[0]
+            if row != before.title and row.count(" | ") == before.title.count(" | "):
+                block = replace(block, title=before.title)  # noqa: PLW2901
+        yield block
+        before = block
 
 
 def front(pages: Sequence[Sequence[Line]]) -> tuple[Sequence[Line], Sequence[Line]]:
@@ -151,7 +168,7 @@ class _Layout:
         """The block that begins with a line and has this text, from an offset of the document on."""
         end = start + len(text)
         if first.row:
-            return Block("table", start, end)
+            return Block("table", start, end, title=text.partition("\n")[0])
         if not self._is_heading(first):
             return Block("list" if _BULLET.match(first.text) else "paragraph", start, end)
         level, title = self._ranks[self._rank(first)], " ".join(text.split())
@@ -203,7 +220,7 @@ class _Layout:
     def _parts(self, first: Line, before: Line, line: Line) -> bool:
         """Whether a block that begins with `first` and has come to `before` ends ahead of `line`."""
         if first.row or line.row:
-            return not (before.row and line.row and line.base > before.base)
+            return not (before.row and line.row > 1)
         if before.text.endswith(HYPHEN):
             return False
         step = line.base - before.base

@@ -80,20 +80,23 @@ def _parsed(text: str, offsets: Sequence[int]) -> Iterator[Block]:
     tokens = _parser().parse(text[offsets[0] : offsets[-1]])
     for token, following in zip(tokens, [*tokens[1:], None], strict=False):
         if depth == 0 and token.map:
-            block = _block(token, following, offsets[token.map[0]], offsets[token.map[1]])
+            start, end = offsets[token.map[0]], offsets[token.map[1]]
+            block = _block(token, following, text[start:end], start)
             if block:
                 yield block
         depth += token.nesting
 
 
-def _block(token: Token, following: Token | None, start: int, end: int) -> Block | None:
+def _block(token: Token, following: Token | None, source: str, start: int) -> Block | None:
+    end = start + len(source)
     if token.type == "heading_open":
         title = _plain(following.content) if following else ""
         return Block("heading", start, end, int(token.tag[1]), title) if title else None
     if token.type == "html_block":
         return Block(_html_kind(token.content), start, end)
     kind = _KINDS.get(token.type)
-    return Block(kind, start, end) if kind else None
+    header = source.partition("\n")[0].strip() if kind == "table" else ""
+    return Block(kind, start, end, title=header) if kind else None
 
 
 def _html_kind(content: str) -> BlockKind:

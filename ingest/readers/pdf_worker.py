@@ -6,7 +6,7 @@ Prints {"error": "password" | "broken" | "memory" | "long"} or {"metadata": {…
 page is {"runs": [[text, size, bold, left, base, right], …], "turned": runs, "height", "pictures", "drawn",
 "unmapped"}.
 
-A run is text of one size on one baseline without a wide gap, in the order of the page's content. Sizes and
+A run is text of one size on one baseline without a gap, in the order of the page's content. Sizes and
 places are in points, as the text stands upright: base is the distance of its baseline from the top. turned
 holds the runs in another direction than most of the page, height is of the page as it is read. pictures
 is the share of the page under images, drawn whether there is anything on it, unmapped how many characters
@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 import pypdfium2
 from pypdfium2 import raw
 
-GAP = 0.9
-"""White space that ends a run, in font sizes."""
+_GAP = 0.3
+"""White space that ends a run, in font sizes: wide enough for something raised to stand in it."""
 
 _SPACE, _STEP, _BACK = 0.22, 0.04, 0.5
 """Gap that parts words, shift of the baseline that ends a run, and overlap that does, in font sizes."""
@@ -214,7 +214,7 @@ def _ends(before: _Glyph, glyph: _Glyph) -> bool:
     if (glyph.left, glyph.right, glyph.base) == (before.left, before.right, before.base):
         return False  # the letters of one ligature
     shifted = abs(glyph.base - before.base) > _STEP * size
-    return shifted or abs(glyph.size - before.size) > 0.08 * size or not -_BACK * size < gap < GAP * size
+    return shifted or abs(glyph.size - before.size) > 0.08 * size or not -_BACK * size < gap < _GAP * size
 
 
 def _run(glyphs: list[_Glyph]) -> Run:

@@ -22,6 +22,7 @@ _POWER_OF = re.compile(
     r"(?<![^\W\d_])(?:[kcmdnµμ]?m|[kmµμ]?g|m?s|[kMG]?Hz|ft|sin|cos|tan|log|ln|exp|max|min|[A-Z]{2,5})$"
 )
 _YEAR = re.compile(r"(?<![\d.,])(?:19|20)\d\d$")
+_BASE_OF_POWERS = re.compile(r"(?<![\d.,])(?:2|10)$")
 _FORMULA = re.compile(r"[+*/=<>−^]|\d|^\s*\w\s*$")
 _FOOTNOTE = re.compile(rf"\s*(?:{RAISED}\s*(\d{{1,3}}|[a-z])\s*{CLOSED}|(\d{{1,3}})[.)]?\s)\s*[^\W\d_]")
 _UP = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -139,7 +140,13 @@ class Notation:
             for label in match.groups()
             if label
         }
-        self._certain = {label for text, _ in lines for label, sense in _meanings(text) if sense == "mark"}
+        meanings = [found for text, _ in lines for found in _meanings(text)]
+        self._certain = {label for label, _, sense in meanings if sense == "mark"}
+        self._likelier = {
+            label
+            for label, before, sense in meanings
+            if sense == "open" and not _BASE_OF_POWERS.search(before)
+        }
 
     def written(self, text: str) -> str:
         """A line with its raised and lowered text in plain notation."""
@@ -158,9 +165,15 @@ class Notation:
         if _SIGN.fullmatch(label):
             return label
         meaning = _meaning(before, label)
-        if meaning == "mark" or (meaning == "open" and label in self._defined - self._certain):
+        if meaning == "mark" or (meaning == "open" and self._is_mark(before, label)):
             return f"⁽{label.translate(_UP)}⁾{'' if before else ' ' * (not after.startswith(' '))}"
         return f"^{label}" if re.fullmatch(r"[+−-]?\d+|\w", label) else f"^{{{label}}}"
+
+    def _is_mark(self, before: str, label: str) -> bool:
+        """Whether what may be a power is the one mark on the page of a footnote that has this label."""
+        if label not in self._defined - self._certain:
+            return False
+        return label not in self._likelier or not _BASE_OF_POWERS.search(before)
 
 
 def _lowered(before: str, label: str) -> str:
@@ -171,13 +184,13 @@ def _lowered(before: str, label: str) -> str:
     return f"_{label}" if len(label) == 1 else f"_{{{label}}}"
 
 
-def _meanings(text: str) -> Iterator[tuple[str, str]]:
-    """Each raised label of a line that stands after something, with what it means by what is before it."""
+def _meanings(text: str) -> Iterator[tuple[str, str, str]]:
+    """Each raised label of a line that stands after something, with that, and what it means by it."""
     for match in _SCRIPT.finditer(text):
         before = _SCRIPT.sub("", text[: match.start()])
         if match[0][0] == RAISED and before.strip():
             label = match[0][1:-1].strip()
-            yield label, _meaning(before, label)
+            yield label, before, _meaning(before, label)
 
 
 def _meaning(before: str, label: str) -> Literal["mark", "power", "open"]:
