@@ -14,8 +14,8 @@ from datetime import date, datetime
 from agent.answers.question import Entities, Question, Want
 from agent.memory.conversations import Turn
 from agent.memory.followup import names, needs_context
+from index.terms import STOPWORDS, designations, terms
 from index.values import Filters
-from index.words import STOPWORDS, designations, terms
 
 _HASH = re.compile(r"\b0x[0-9a-fA-F]{64}\b")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{40}\b")

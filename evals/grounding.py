@@ -25,8 +25,9 @@ from agent.models import Models
 from agent.records.ledger import Ledger
 from index.errors import SourceError
 from index.settings import Settings
+from index.terms import terms
 from index.values import Document, Kind, Passage
-from index.words import analyzer, terms
+from index.words import analyzer
 from prompts import load_all
 
 SUPPORTED = "supported"

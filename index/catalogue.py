@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from index.errors import SettingsError
 from index.tables import document_from, document_key
+from index.terms import terms
 from index.values import Document, Filters
-from index.words import terms
 
 STANDING = {
     "final": 1.0,

@@ -101,6 +101,22 @@ def repair(folder: Path) -> Generation:
         return now
 
 
+def renewed(folder: Path, now: Generation) -> Generation:
+    """The generation with a word index of today's terms: itself, or one that is published after it.
+
+    The caller holds the writer's lock. Nothing is embedded, and older generations stay as they are.
+    """
+    if now.format >= generation.FORMAT:
+        return now
+    number = generation.next_number(folder)
+    name = f"words-{number:08d}"
+    _write_words(folder / "words" / name, folder / "shards", now.shards)
+    newer = replace(now, number=number, created_at=datetime.now(UTC), words=name, format=generation.FORMAT)
+    generation.publish(folder, newer)
+    generation.sweep(folder)
+    return newer
+
+
 def _built_shards(folder: Path, found: Tables, version: int, dimension: int) -> tuple[shards.Shard, ...]:
     built: tuple[shards.Shard, ...] = ()
     for batch in found.passages(version):

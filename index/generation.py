@@ -20,9 +20,9 @@ from typing import Any, TextIO
 from index.errors import LibraryError
 from index.shards import Shard
 
-FORMAT = 3
-"""The layout of a library folder; a newer one is refused. Format 1 knew no identifiers of
-passages, format 2 no digests of them."""
+FORMAT = 4
+"""The layout of a library folder and the terms of its word index; a newer one is refused. Format 1 knew no
+identifiers of passages, format 2 no digests of them, format 3 other terms."""
 
 CURRENT = "CURRENT"
 

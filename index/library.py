@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from index import generation
 from index.cache import remembered
+from index.doctor import renewed
 from index.embed import Embedder, Vectors, load
 from index.errors import ChainciteError, LibraryError
 from index.network import DEFAULT_MODEL
 from index.once import once
 from index.search import Options
 from index.snapshot import Snapshot, Status
+from index.terms import terms
 from index.values import Document, Filters, Hit, Passage
-from index.words import terms
 from index.writer import LEAST_ROOM, Writer, ensure_room, same_model, same_name
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Library:
         self._embedder_name = embedder
         self._now: Snapshot | None = None
         self._moving = Lock()
+        self._renew_words()
         self._served(lambda now: now)
 
     @property
@@ -204,6 +206,18 @@ class Library:
             except LibraryError:
                 if generation.current_name(self.folder) == name:
                     raise
+
+    def _renew_words(self) -> None:
+        """Makes the word index again where an older chaincite made it, unless another process writes.
+
+        A library that cannot be written to is searched by the terms that it has.
+        """
+        found = generation.current(self.folder)
+        if found.format >= generation.FORMAT:
+            return
+        same_name(found, self._embedder_name)
+        with contextlib.suppress(LibraryError, OSError), generation.writer_lock(self.folder):
+            renewed(self.folder, generation.current(self.folder))
 
     def _newest(self, name: str) -> Snapshot:
         with self._moving:

@@ -26,8 +26,9 @@ import pyarrow as pa
 from index.catalogue import Catalogue
 from index.embed import Vectors
 from index.shards import Keys, Shards
+from index.terms import code_names, file_names, identifiers, query_terms
 from index.values import Filters
-from index.words import Words, code_names, file_names, identifiers, query_terms
+from index.words import Words
 
 _DECLARED = 0.3
 """What a declared name counts, against a signature or a selector."""

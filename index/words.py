@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import struct
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.errors import LibraryError
+from index.terms import terms
 from index.values import Passage
 
 _ALIKE, _LEAST = 0.82, 5
@@ -34,118 +33,6 @@ PASSAGES, DOCUMENTS = "passages", "documents"
 
 Keys = npt.NDArray[np.int64]
 Scored = tuple[Keys, npt.NDArray[np.float32]]
-
-_TERM = re.compile(
-    r"0[xX][0-9a-fA-F]+"
-    r"|\b(?:EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?[0-9]+\b"
-    r"|[0-9]{1,3}(?:[,_][0-9]{3})+(?![0-9])"
-    r"|[0-9]+(?:\.[0-9]+)+"
-    r"|[^\W_]+(?:_+[^\W_]+)*",
-    re.IGNORECASE,
-)
-_DESIGNATION = re.compile(r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ ]?#?0*([1-9][0-9]*+|0)\b", re.IGNORECASE)
-_EXACT = re.compile(r"\b0[xX](?:[0-9a-fA-F]{64}|[0-9a-fA-F]{8})\b|(?<![\w$])[\w$]+\([\w,()\[\]]{0,500}\)")
-"""A selector or a topic, or a signature without spaces."""
-_CODE_NAME = re.compile(r"(?<![\w.])(?:(_\w+|\w+_\w+|[a-z]+[A-Z]\w*)|([A-Za-z]\w*)(?=\())")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_A-Za-z0-9]+")
-
-STOPWORDS = frozenset(
-    """
-    a about all also am an and any are as at be because been before being but by can could did do does
-    doing done for from get had has have having he her here him his how i if in into is it its itself
-    just like me much my no nor not of on one or other our out over own she should so some such than
-    that the their them then there these they this those to too under until up us very was we were what
-    when where which while who whom whose why will with would you your s t d m ll re ve
-    """.split()  # noqa: SIM905
-)
-"""Words of a question that say nothing of its subject; left out of queries, never of the index."""
-
-
-def terms(text: str) -> list[str]:
-    """The index terms of a text, lower case: words, and identifiers both whole and in parts.
-
-    Proposal designations become one term whatever their spelling, and EIP and ERC share their numbers, as
-    they do in the world. A number loses its grouping. A long hexadecimal string also counts as its first four
-    bytes (a selector) and, where it is a padded address, as that address.
-
-    >>> terms("EIP-1559, erc 20, BIP-0039")
-    ['eip1559', 'eip20', 'bip39']
-    >>> terms("MAX_BLOB_GAS safeTransferFrom 16,777,216")
-    ['max_blob_gas', 'max', 'blob', 'gas', 'safetransferfrom', 'safe', 'transfer', 'from', '16777216']
-    >>> terms("0x1626ba7e00000000")
-    ['0x1626ba7e00000000', '0x1626ba7e']
-    """
-    return [term for match in _TERM.finditer(text) for term in _forms(match.group())]
-
-
-@lru_cache(maxsize=65_536)
-def _forms(token: str) -> tuple[str, ...]:
-    lower = token.lower()
-    if lower.startswith("0x") and len(lower) > 2:
-        return tuple(dict.fromkeys(_hexadecimal(lower)))
-    if designation := _DESIGNATION.fullmatch(token):
-        series, number = designation.group(1).lower(), designation.group(2)
-        return (("eip" if series == "erc" else series) + number,)
-    if token[0].isdigit() and not token.isalnum():
-        return (lower.replace(",", "").replace("_", ""),)
-    parts = [part.lower() for part in _PART.findall(token)]
-    return (lower, *(part for part in parts if len(part) > 1)) if len(parts) > 1 else (lower,)
-
-
-def _hexadecimal(digits: str) -> Iterator[str]:
-    yield digits
-    if len(digits) > 10:
-        yield digits[:10]
-    if len(digits) == 66 and digits[2:26] == "0" * 24:
-        yield "0x" + digits[26:]
-
-
-def designations(text: str) -> list[str]:
-    """The proposals that a text names, in order, each once.
-
-    >>> designations("erc20 and EIP 1559, or BIP-0039")
-    ['ERC-20', 'EIP-1559', 'BIP-39']
-    """
-    found = (f"{m.group(1).upper()}-{m.group(2)}" for m in _DESIGNATION.finditer(text))
-    return list(dict.fromkeys(found))
-
-
-def code_names(question: str) -> frozenset[str]:
-    """The names in a question that only code has: with underscores, capitals within, or parentheses.
-
-    >>> sorted(code_names("How do _update, transferFrom and mint() use MAX_SUPPLY in EIP-20?"))
-    ['MAX_SUPPLY', '_update', 'mint', 'transferFrom']
-    """
-    return frozenset(name for match in _CODE_NAME.finditer(question) if (name := match[1] or match[2]))
-
-
-def file_names(question: str) -> list[str]:
-    """The files that a question names, in lower case, without their folders.
-
-    >>> file_names("What does token/ERC20.sol do on v5.1?")
-    ['erc20.sol']
-    """
-    return [
-        name.lower()
-        for name in re.findall(r"(?<![\w-])(?<![\w-]\.)[\w-]+(?:\.[\w-]+)*\.[A-Za-z]\w{0,4}\b", question)
-    ]
-
-
-def query_terms(question: str) -> list[str]:
-    """The distinct terms of a question that can tell passages apart; all of them where none can."""
-    found = list(dict.fromkeys(terms(question)))
-    return [term for term in found if term not in STOPWORDS] or found
-
-
-def identifiers(question: str) -> frozenset[str]:
-    """The selectors, topics and signatures that stand in a question, as passages have them.
-
-    >>> sorted(identifiers("Who emits 0xDDF252AD, and what calls transfer(address,uint256)?"))
-    ['0xddf252ad', 'transfer(address,uint256)']
-    """
-    return frozenset(
-        match[0].lower() if match[0][:2].lower() == "0x" else match[0] for match in _EXACT.finditer(question)
-    )
 
 
 class WordWriter:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from index import chain, generation, shards, sql, tables
 from index.cache import VectorCache
+from index.doctor import renewed
 from index.embed import Embedder, Vectors, load
 from index.errors import LibraryError
 from index.generation import Generation
@@ -262,6 +263,7 @@ class Writer:
         now = generation.current(self.folder)
         same_name(now, self._embedder.name)
         same_model(now, self._embedder)
+        now = renewed(self.folder, now)
         versions = self._tables.restore(now.tables)
         return replace(now, tables=versions, counts={**dict.fromkeys(tables.SCHEMAS, 0), **now.counts})
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from agent.answerers.catalogue_query import Both, Condition, Either, Field, Not, Test
 from agent.answerers.preamble import HeaderLine, header_lines, is_whole
+from index.terms import STOPWORDS, terms
 from index.values import Document, Filters, Kind, Passage
-from index.words import STOPWORDS, terms
 
 if TYPE_CHECKING:
     from index.library import Library

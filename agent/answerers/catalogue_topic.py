@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.answerers.catalogue_records import Record
 from agent.text.corpus import information
-from index.words import STOPWORDS, terms
+from index.terms import STOPWORDS, terms
 
 if TYPE_CHECKING:
     from index.library import Library

@@ -21,7 +21,7 @@ from agent.answers.question import Question
 from agent.answers.values import EXTRACTIVE, Citation, Draft, Sentence
 from agent.requests.budget import count_tokens
 from agent.text.render import one_line
-from index.words import STOPWORDS
+from index.terms import STOPWORDS
 
 if TYPE_CHECKING:
     from index.library import Library

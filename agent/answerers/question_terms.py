@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from agent.answers.packing import Section
 from agent.text.corpus import Corpus, information
-from index.words import code_names, file_names, query_terms
+from index.terms import code_names, file_names, query_terms
 
 _NUMBER_WANTED = re.compile(
     r"\bhow (many|much|long|big|large|far|often|high|low|old|fast)\b"

@@ -24,8 +24,8 @@ from agent.text.normalize import is_foreign
 from agent.text.render import readable, rendered
 from index.catalogue import STANDING
 from index.errors import BudgetError
+from index.terms import STOPWORDS, query_terms, terms
 from index.values import Document, Filters, Hit, Passage, SourceRef
-from index.words import STOPWORDS, query_terms, terms
 
 CANDIDATES = 30
 """Passages that a question may be answered from, before the budget."""

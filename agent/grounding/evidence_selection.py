@@ -24,7 +24,7 @@ from agent.grounding.words import words
 from agent.text.corpus import Corpus, information
 from agent.text.normalize import plain
 from agent.text.sentences import split
-from index.words import query_terms
+from index.terms import query_terms
 
 MOST_SPANS = 3
 """Spans of one source that a sentence may rest on."""

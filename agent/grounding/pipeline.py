@@ -25,7 +25,7 @@ from agent.grounding.fact_extraction import facts
 from agent.grounding.source_conflicts import disagreements
 from agent.text.corpus import Corpus
 from agent.text.render import one_line
-from index.words import query_terms
+from index.terms import query_terms
 
 _LACKS = re.compile(
     r"\bnot in (?:the|this|your|our) library\b"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from index.words import STOPWORDS, designations, query_terms
+from index.terms import STOPWORDS, designations, query_terms
 
 _BEGINS = re.compile(
     r"\W*(?:and|but|so|or|also|then|what about|how about|more|again|und|et|y|e)\b"

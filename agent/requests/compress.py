@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from agent.text.sentences import Sentence, split
-from index.words import STOPWORDS, query_terms, terms
+from index.terms import STOPWORDS, query_terms, terms
 
 CUT = "[…]"
 """Stands where something is left out."""

@@ -10,18 +10,12 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Callable
 from functools import lru_cache
 
-_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
+from index.normalize import Table, digit, unified, without_marks
+
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_RAISED = re.compile(r"(?<=[\w)\]}])[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
-_STACKED = re.compile("(?<=[0-9])[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff\ufe00-\ufe0f]+")
-"""Marks on a digit, which would hide that it belongs to the next one."""
-
-_JOINERS = frozenset("\u200c\u200d")
-
 _SPELLINGS = tuple(
     (re.compile(pattern), new)
     for pattern, new in [
@@ -42,12 +36,6 @@ _SPELLINGS = tuple(
     ]
 )
 _MARKED_UP = re.compile(r"[\\$<]|\*\*|_\{|\^\{|\{,\}")
-_GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:[\u00a0\u2007\u2008\u2009\u202f']\d{3})+(?![\w])")
-_WIDE = r"\u0e00-\u0eff\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
-"""Scripts that put no space between words."""
-
-_WIDE_BORDER = re.compile(rf"(?<=[{_WIDE}])(?=[\dA-Za-z$])|(?<=[\dA-Za-z%])(?=[{_WIDE}])")
-_WIDE_SCRIPT = re.compile(f"[{_WIDE}]")
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»「」『』〝〞", '"') | dict.fromkeys("‘’‚‛‹›`´′", "'"))
 _EMPHASIS = re.compile(r"(?<!\w)[*_~]+(?=\S)|(?<=\S)(?:(?<!_)[*_~]+|[*_~])(?!\w)")
 _LINKED = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)|\[https?://(?:(?!\[http)\S)+ ([^\[\]]*)\]")
@@ -61,13 +49,7 @@ def plain(text: str) -> str:
     ('16,777,216 = 2^24', ' 2^24  is 16,777,216', '30 days')
     """
     if not text.isascii():
-        text = _LOWERED.sub(lambda m: "_" + m.group().translate(_SUBSCRIPT), text)
-        text = _RAISED.sub(lambda m: "^" + m.group().translate(_SUPERSCRIPT), text)
-        text = _GROUPED.sub(lambda m: re.sub(r"\D", ",", m.group()), text)
-        text = re.sub("[¼½¾⅐-⅞]", lambda m: " " + unicodedata.normalize("NFKC", m.group()), text)
-        text = _STACKED.sub("", unicodedata.normalize("NFKC", text.translate(_DIGITS)))
-        text = text.translate(_SHOWN).translate({0x2044: "/", 0x2212: "-", 0x2010: "-", 0x2011: "-"})
-        text = _WIDE_BORDER.sub(" ", text) if _WIDE_SCRIPT.search(text) else text
+        text = unified(_LOWERED.sub(lambda m: "_" + m.group().translate(_SUBSCRIPT), text))
     if _MARKED_UP.search(text):
         for pattern, new in _SPELLINGS:
             text = pattern.sub(new, text)
@@ -83,7 +65,7 @@ def visible(text: str) -> str:
     text = html.unescape(text)
     if text.isascii() and text.isprintable():
         return text
-    return _STACKED.sub("", text.translate(_SHOWN).translate(_ONE_WIDTH))
+    return without_marks(text.translate(_ONE_WIDTH))
 
 
 def quotable(text: str) -> str:
@@ -122,39 +104,12 @@ _FOREIGN = frozenset(
 )  # fmt: skip
 
 
-def _digit(char: str) -> str:
-    """A decimal digit of any script as ASCII, anything else as it is."""
-    return str(unicodedata.decimal(char)) if char > "\x7f" and char.isdecimal() else char
-
-
-def _shows(char: str) -> bool:
-    """Whether a character is seen, or joins letters that are."""
-    if char < "\x7f":
-        return char >= " " or char in "\n\t"
-    if char in _JOINERS or "\ufe00" <= char <= "\ufe0f":
-        return False
-    return unicodedata.category(char) not in ("Cf", "Cc", "Me", "Co", "Cs", "Cn")
-
-
 def _one_width(char: str) -> str:
     """A letter or digit that only looks different, such as a fullwidth one, as the ASCII one that it is."""
     if char <= "\x7f" or unicodedata.category(char) == "No":
         return char
-    folded = unicodedata.normalize("NFKC", _digit(char))
+    folded = unicodedata.normalize("NFKC", digit(char))
     return folded if len(folded) == 1 and folded.isascii() and folded.isprintable() else char
 
 
-class _Table(dict[int, str]):
-    """What becomes of each character, for `str.translate`; worked out when it is first met."""
-
-    def __init__(self, becomes: Callable[[str], str]) -> None:
-        self._becomes = becomes
-
-    def __missing__(self, code: int) -> str:
-        found = self[code] = self._becomes(chr(code))
-        return found
-
-
-_DIGITS = _Table(_digit)
-_SHOWN = _Table(lambda char: char if _shows(char) else "")
-_ONE_WIDTH = _Table(_one_width)
+_ONE_WIDTH = Table(_one_width)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from index.terms import terms
 from index.values import Document, Filters, Hit, Kind, Passage
-from index.words import terms
 from tests.agent.endpoint import Endpoint, Script
 
 NOTES = {

@@ -71,7 +71,7 @@ def test_a_library_of_a_format_to_come_is_refused(old: Path) -> None:
     manifest.write_text(
         json.dumps({**json.loads(manifest.read_text("utf-8")), "format": generation.FORMAT + 1})
     )
-    with pytest.raises(LibraryError, match=r"is of format 4, this chaincite reads up to 3; upgrade"):
+    with pytest.raises(LibraryError, match=r"is of format 5, this chaincite reads up to 4; upgrade"):
         Library(old)
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from index.library import Library
 from index.search import Options
+from index.terms import query_terms
 from index.values import Filters, Hit
-from index.words import query_terms
 
 Make = Callable[..., Any]
 

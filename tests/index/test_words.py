@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from index import words
 from index.tables import document_key
-from index.words import Words, WordWriter, query_terms, terms
+from index.terms import query_terms, terms
+from index.words import Words, WordWriter
 
 ADDRESS = "0x68b3465833fb72A70ecDF485E0e4C7bD8665Fc45"
 TOPIC = "0x000000000000000000000000" + ADDRESS[2:].lower()
