@@ -7,7 +7,8 @@ A passage's score is the sum of
 - evidence for its document: the sum of the document's best passages, each counting half of the one before;
 - the BM25 score of its whole document;
 - its document's authority: how settled its status is;
-- whether the question names its document, a proposal by its number or a file by its name;
+- whether the question names its document, a proposal by its number or a file by its name; where it names
+  several, the best passage of each comes first;
 - whether an identifier of the question, such as a selector, a topic or a signature, is one of its own, or it
   declares a name that the question has.
 
@@ -29,6 +30,9 @@ from index.shards import Keys, Shards
 from index.terms import code_names, file_names, identifiers, query_terms
 from index.values import Filters
 from index.words import Words
+
+_SEVERAL = 5
+"""Documents that a question names, at most, for the best of each to come first."""
 
 _DECLARED = 0.3
 """What a declared name counts, against a signature or a selector."""
@@ -107,6 +111,9 @@ class Ranker:
         if wanted or declared:
             parts["named"] = options.named * self._naming(wanted, declared, at)
         total = np.sum(list(parts.values()), axis=0)
+        if 1 < len(np.unique(place[about[place]])) <= _SEVERAL:
+            parts["each"] = _lifted(total, place, about)
+            total = total + parts["each"]
         best = _first(np.lexsort((keys, -total)), place, k, options.per_document)
         return [
             (int(keys[i]), float(total[i]), {name: float(part[i]) for name, part in parts.items()})
@@ -165,6 +172,22 @@ def _evidence(scores: Scores, place: npt.NDArray[np.intp], documents: int, most:
     rank = np.arange(len(order)) - starts[place[order]]
     share = np.where(rank < most, 0.5**rank, 0.0)
     return np.bincount(place[order], scores[order] * share, documents).astype(np.float32)
+
+
+def _lifted(total: Scores, place: npt.NDArray[np.intp], named: npt.NDArray[np.bool_]) -> Scores:
+    """What brings the best passage of each named document to the best score of all.
+
+    place: which document each score belongs to; named: of each document, whether the question names it.
+
+    >>> _lifted(np.array([0.9, 0.8, 0.5], np.float32), np.array([0, 0, 1]), np.array([True] * 2)).tolist()
+    [0.0, 0.0, 0.3999999761581421]
+    """
+    lift = np.zeros(len(total), np.float32)
+    for document in np.flatnonzero(named):
+        own = np.flatnonzero(place == document)
+        best = own[np.argmax(total[own])]
+        lift[best] = total.max() - total[best]
+    return lift
 
 
 def _first(
