@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from agent.answers.packing import Section
 from agent.text.corpus import Corpus, information
+from index.normalize import folded
 from index.terms import code_names, file_names, query_terms
 
 _NUMBER_WANTED = re.compile(
@@ -64,6 +65,10 @@ _PREFERRED = tuple(
 """The same for answers that may also be told in other words."""
 
 
+_LEAST_SIZE = 1000
+"""Passages that a smaller library is taken to have: among few, a word that one has is not yet common."""
+
+
 class QuestionTerms:
     """A question as terms, each weighted by its BM25 idf, on a scale where an unknown word weighs 1."""
 
@@ -71,7 +76,8 @@ class QuestionTerms:
         self.weights: dict[str, float] = {}
         stems = corpus.stems(" ".join(query_terms(_REPORTS.sub(" ", question))))
         for stem, found in zip(stems, corpus.frequencies(stems), strict=True):
-            self.weights[stem] = information(found, size)
+            if found or folded(stem) not in stems or stem.isascii():
+                self.weights[stem] = information(found, max(size, _LEAST_SIZE))
         self.total = sum(self.weights.values()) or 1.0
         self._pairs = frozenset(pairwise(corpus.stems(question)))
         named = frozenset(corpus.stems(" ".join(_NAMED.findall(question))))

@@ -31,12 +31,7 @@ class Corpus(Protocol):
         ...
 
 
-LEAST_SIZE = 1000
-"""Passages that a smaller library is taken to have: among few, a word that one has is not yet common."""
-
-
 def information(found: int, size: int) -> float:
     """The information of a stem that `found` of `size` passages hold: BM25's idf, 1 for an unknown word."""
-    size = max(size, LEAST_SIZE)
     found = min(found, size)
     return math.log(1 + (size - found + 0.5) / (found + 0.5)) / math.log(1 + (size + 0.5) / 0.5)

@@ -36,7 +36,9 @@ _MARKUP_ONLY = re.compile(
     r"|\s*%|\s*<!--.*-->\s*$"
 )
 _FRONT_MATTER = re.compile(
-    r"\s*---\n(?s:.*?)\n---\s|\s*<pre>[ \t]*\n(?:[ \t]*[A-Z][\w-]*:[^\n]*\n)(?s:.*?)</pre>[ \t]*\n"
+    r"\s*---\n(?=(?:#.*\n)*[\w\"'-]+[ \t]*:)(?s:.*?)\n---\s"
+    r"|\s*\+\+\+\n(?s:.*?)\n\+\+\+\s"
+    r"|\s*<pre>[ \t]*\n(?:[ \t]*[A-Z][\w-]*:[^\n]*\n)(?s:.*?)</pre>[ \t]*\n"
 )
 _CODE = re.compile(r"( {4}|\t)\s*\S")
 

@@ -1,4 +1,4 @@
-"""Markdown, with YAML front matter or the fenced preamble of a BIP."""
+"""Markdown, with YAML or TOML front matter or the fenced preamble of a BIP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from index.values import Block, BlockKind
 from ingest.readers.parsed import Parsed, lines_of, offsets_of, whole
-from ingest.readers.preamble import facts_of, header_fields, yaml_fields
+from ingest.readers.preamble import facts_of, header_fields, is_front_matter, toml_fields, yaml_fields
 from ingest.sources import Facts
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_TOML = re.compile(r"\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _FENCED = re.compile(r"\s*```[^\n`]*\n(\s*BIP:.*?)^[^\S\n]*```[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST_TITLE = 1000
 _WINDOW = 5000
@@ -45,8 +46,10 @@ def read_markdown(text: str, path: str) -> Parsed:
 
 
 def _preamble(text: str, path: str) -> tuple[Facts, int]:
-    if match := _FRONT_MATTER.match(text):
+    if (match := _FRONT_MATTER.match(text)) and is_front_matter(match[1]):
         return facts_of(yaml_fields(match[1]), path), match.end()
+    if (match := _TOML.match(text)) and (fields := toml_fields(match[1])):
+        return facts_of(fields, path), match.end()
     if match := _FENCED.match(text):
         return facts_of(header_fields(match[1]), path), match.end()
     return Facts(), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from datetime import date
 
@@ -14,8 +15,17 @@ _BRACKETS = re.compile(r"<[^>]{0,200}>|\([^)]{0,200}\)|\[[^\]]{0,200}\]|\S{1,200
 _SEGMENT = re.compile(r"[^<(>)]+([>)])?")
 _COMMA = re.compile(r"[,;\n]")
 _HANDLE = re.compile(r"@([\w-]+)")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"(?<!\d)(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)")
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
+_LONGEST_DATE = 60
+_PROSE = re.compile(r"^[^\n:]*\w+(?:[ \t]+\S+){3}", re.MULTILINE)
 _SERIES = ("eip", "erc", "bip", "caip")
+_FIELDS = frozenset(
+    """
+    title author authors date created published updated assigned status number eip erc bip caip type category
+    layer layout tags description summary abstract requires license licence slug draft lang language id
+    """.split()  # noqa: SIM905
+)
 
 
 def header_fields(text: str) -> dict[str, str]:
@@ -35,6 +45,33 @@ def header_fields(text: str) -> dict[str, str]:
         elif key and line.strip():
             fields[key] = f"{fields[key]}\n{line.strip()}".strip()
     return fields
+
+
+def is_front_matter(text: str) -> bool:
+    r"""Whether what stands between the rules at a note's beginning is its fields, and no text of its own.
+
+    >>> is_front_matter("title: A"), is_front_matter("\n# A memo\n\nThe rebate is 37 basis points.")
+    (True, False)
+    """
+    fields = yaml_fields(text) or header_fields(text)
+    if not fields:
+        return not _PROSE.search(text)
+    named = any(key in _FIELDS for key in fields)
+    return named or not re.search(r"\n[ \t]*\r?\n[ \t]*\S", text.strip()) or not _PROSE.search(text)
+
+
+def toml_fields(text: str) -> dict[str, str]:
+    r"""The same from TOML; of what is not TOML, nothing.
+
+    >>> toml_fields("title = 'A'\nauthors = ['Ann', 'Ben']\ndate = 2021-08-05\n")
+    {'title': 'A', 'authors': 'Ann\nBen', 'date': '2021-08-05'}
+    """
+    try:
+        loaded = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+    flat = {**loaded.get("params", {}), **loaded} if isinstance(loaded.get("params"), dict) else loaded
+    return {str(key).lower(): _flat(value) for key, value in flat.items()}
 
 
 def yaml_fields(text: str) -> dict[str, str]:
@@ -59,7 +96,7 @@ def yaml_fields(text: str) -> dict[str, str]:
 def _flat(value: object) -> str:
     items = value if isinstance(value, list) else [value]
     texts = (item.get("name") if isinstance(item, dict) else item for item in items)
-    flat = "\n".join(text for text in texts if isinstance(text, str))
+    flat = "\n".join(str(text) for text in texts if isinstance(text, str | int | float | date))
     return flat.encode(errors="replace").decode()
 
 
@@ -111,10 +148,29 @@ def designations(text: str, prefix: str) -> tuple[str, ...]:
 
 
 def _date(fields: Mapping[str, str], *keys: str) -> date | None:
-    for key in keys:
-        if match := _DATE.search(fields.get(key, "")):
-            try:
-                return date.fromisoformat(match[0])
-            except ValueError:
-                continue
-    return None
+    return next((day for key in keys if (day := day_of(fields.get(key, "")))), None)
+
+
+def day_of(text: str) -> date | None:
+    """The day that a text states in one of the common spellings, in many languages; None without a year.
+
+    >>> {str(day_of(text)) for text in ("2021-8-5", "20210805", "5 Aug 2021", "August 5th, 2021")}
+    {'2021-08-05'}
+    >>> day_of("last week"), day_of("2021-13-45")
+    (None, None)
+    """
+    if match := _DATE.search(text):
+        try:
+            return date(int(match[1]), int(match[3]), int(match[4]))
+        except ValueError:
+            return None
+    if len(text) > _LONGEST_DATE or not _YEAR.search(text):
+        return None
+    import dateparser
+
+    first = "DMY" if re.match(r"\s*\d{1,2}\.", text) else "MDY"
+    found = dateparser.parse(
+        re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", text),
+        settings={"REQUIRE_PARTS": ["year", "month"], "PREFER_DAY_OF_MONTH": "first", "DATE_ORDER": first},
+    )
+    return found.date() if found else None

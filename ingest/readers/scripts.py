@@ -159,15 +159,10 @@ class Notation:
 
     def _script(self, before: str, kind: str, label: str, after: str) -> str:
         if kind == LOWERED:
-            return _lowered(before, label)
-        if label in _NAMED_SIGNS:
-            return _NAMED_SIGNS[label]
-        if _SIGN.fullmatch(label):
-            return label
-        meaning = _meaning(before, label)
-        if meaning == "mark" or (meaning == "open" and self._is_mark(before, label)):
-            return f"⁽{label.translate(_UP)}⁾{'' if before else ' ' * (not after.startswith(' '))}"
-        return f"^{label}" if re.fullmatch(r"[+−-]?\d+|\w", label) else f"^{{{label}}}"
+            return lowered(before, label)
+        open_mark = _meaning(before, label) == "open" and self._is_mark(before, label)
+        written = raised(before, label, noted=open_mark)
+        return written + " " * (written.startswith("⁽") and not before and not after.startswith(" "))
 
     def _is_mark(self, before: str, label: str) -> bool:
         """Whether what may be a power is the one mark on the page of a footnote that has this label."""
@@ -176,7 +171,27 @@ class Notation:
         return label not in self._likelier or not _BASE_OF_POWERS.search(before)
 
 
-def _lowered(before: str, label: str) -> str:
+def raised(before: str, label: str, *, noted: bool = False) -> str:
+    """A raised label in plain notation: a power, or the mark of a footnote where that is plain or `noted`.
+
+    >>> raised("space of 2", "256"), raised("the council.", "9"), raised("250", "9", noted=True)
+    ('^256', '⁽⁹⁾', '⁽⁹⁾')
+    """
+    if label in _NAMED_SIGNS:
+        return _NAMED_SIGNS[label]
+    if _SIGN.fullmatch(label) or not label:
+        return label
+    if noted or _meaning(before, label) == "mark":
+        return f"⁽{label.translate(_UP)}⁾"
+    return f"^{label}" if re.fullmatch(r"[+−-]?\d+|\w", label) else f"^{{{label}}}"
+
+
+def lowered(before: str, label: str) -> str:
+    """A lowered label in plain notation.
+
+    >>> lowered("CO", "2"), lowered("x", "i"), lowered("x", "ij")
+    ('₂', '_i', '_{ij}')
+    """
     if re.fullmatch(r"[+−-]?\d+", label) and re.search(r"\w\)?$", before):
         return label.translate(_DOWN)
     if not re.search(r"\w", label):
