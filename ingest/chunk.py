@@ -36,6 +36,7 @@ SMALL = 48
 CHARACTERS_PER_TOKEN = 8
 """Bounds the length of passages that the tokenizer sees as few tokens, such as long hexadecimal strings."""
 
+_TRANSCRIPT = "text/vtt"
 _SEAMS = (
     re.compile(r"\n[ \t]*\n\s*"),
     re.compile(r"\n(?=[ \t]*(?:[-*+#:|]|\d+[.)])\s?)"),
@@ -228,7 +229,7 @@ def _sections(reading: Reading) -> Iterator[_Section]:
 def _marks(reading: Reading) -> list[tuple[int, Block | None]]:
     """Where blocks begin, and (as None) where a page, what follows the preamble, or a forum's post does."""
     borders = {_border(reading.text, page) for page in reading.pages}
-    if reading.document.kind is Kind.FORUM:
+    if reading.document.kind is Kind.FORUM or reading.document.media_type == _TRANSCRIPT:
         borders |= {block.start for block in reading.blocks if block.level == 1}
     for block, after in pairwise(reading.blocks):
         if block.kind == "preamble":

@@ -19,7 +19,10 @@ from index.errors import Gone, SourceError
 from index.values import Kind
 from ingest.fetch import Fetched, Fetcher
 
-Format = Literal["pdf", "html", "markdown", "mediawiki", "latex", "text", "code"]
+Format = Literal[
+    "pdf", "html", "markdown", "mediawiki", "latex", "rst", "org", "text", "code", "transcript", "mail",
+    "csv", "json", "jsonl", "notebook", "docx", "pptx", "epub", "zip",
+]  # fmt: skip
 
 FORMATS: Mapping[str, Format] = {
     ".pdf": "pdf",
@@ -32,8 +35,24 @@ FORMATS: Mapping[str, Format] = {
     ".wiki": "mediawiki",
     ".tex": "latex",
     ".latex": "latex",
+    ".rst": "rst",
+    ".org": "org",
     ".txt": "text",
     ".text": "text",
+    ".vtt": "transcript",
+    ".srt": "transcript",
+    ".eml": "mail",
+    ".mbox": "mail",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".ipynb": "notebook",
+    ".docx": "docx",
+    ".pptx": "pptx",
+    ".epub": "epub",
+    ".zip": "zip",
 }
 """The format of a file by its extension: a folder is searched for these."""
 

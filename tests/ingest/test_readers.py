@@ -314,8 +314,23 @@ def test_a_byte_order_mark_is_dropped(reading: Read, body: bytes) -> None:
     assert not read.warnings
 
 
-def test_bytes_that_are_not_utf8_are_replaced_and_flagged(reading: Read) -> None:
-    read = reading(b"# Title\n\nGr\xfc\xdfe an alle, die dies hier lesen.\n")
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("# Title\n\nGrüße an alle, die dies hier lesen, und “mehr”.\n", "cp1252"),
+        ("# Обзор\n\nКомиссия сети снижается после обновления протокола.\n", "cp1251"),
+        ("# 概要\n\n手数料はブロックごとに燃やされます。検証者は三十二を預けます。\n", "shift_jis"),
+        ("# -*- coding: iso-8859-15 -*-\n\nDas kostet 5 €.\n", "iso8859-15"),
+    ],
+)
+def test_another_encoding_is_declared_or_detected_and_named(reading: Read, text: str, encoding: str) -> None:
+    read = reading(text.encode(encoding))
+    assert read.text == text
+    assert encoding in read.warnings[0]
+
+
+def test_stray_bytes_in_utf8_are_replaced_and_flagged(reading: Read) -> None:
+    read = reading("# Títle\n\nGrüße – an alle, die dies".encode() + b" \xff\xfa lesen.\n")
     assert read.text.count("\ufffd") == 2
     assert "2 places" in read.warnings[0]
 
