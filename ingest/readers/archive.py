@@ -23,9 +23,9 @@ Reader = Callable[[bytes, str], Parsed]
 
 
 class Archive:
-    """A zip archive whose members are of bearable size.
+    """A zip archive, whose members are read only where they and all that was read are of bearable size.
 
-    Raises SourceError, which names the member, for one that is not; and for bytes that are no archive.
+    Raises SourceError for bytes that are no archive.
     """
 
     def __init__(self, body: bytes, limits: Limits) -> None:
@@ -34,37 +34,43 @@ class Archive:
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
             raise SourceError("is a broken archive; get the file again") from None
         self._limit = limits.text_bytes
-        self.members = [info for info in self._zip.infolist() if not info.is_dir()]
-        if len(self.members) > _MOST_MEMBERS:
-            raise SourceError(f"has {len(self.members)} members, {_MOST_MEMBERS} are allowed; split it")
-        total = 0
-        for member in self.members:
-            total += member.file_size
-            self._check(member, total)
+        self._read = 0
+        self._members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
+        if len(self._members) > _MOST_MEMBERS:
+            raise SourceError(f"has {len(self._members)} members, {_MOST_MEMBERS} are allowed; split it")
 
-    def _check(self, member: zipfile.ZipInfo, total: int) -> None:
-        size, packed = member.file_size, max(member.compress_size, 1)
+    def check(self) -> None:
+        """Raises SourceError, which names a member, where all of them together are too much to unpack."""
+        for name in self._members:
+            self._take(name)
+        self._read = 0
+
+    def _take(self, name: str) -> None:
+        """Counts a member as read. Raises SourceError where it may not be."""
+        size, packed = self._members[name].file_size, max(self._members[name].compress_size, 1)
         if size > _TRIFLE and size > _RATIO * packed:
             raise SourceError(
-                f"holds {member.filename!r}, which unpacks to {size / packed:.0f} times its size; {_RATIO}"
-                " times are allowed: unpack it yourself if you trust it"
+                f"{name!r} unpacks to {size / packed:.0f} times its size, {_RATIO} times are allowed; unpack"
+                " it yourself if you trust it"
             )
-        if total > self._limit:
+        if self._read + size > self._limit:
             raise SourceError(
-                f"unpacks to over {self._limit / 2**20:.0f} MiB with {member.filename!r}; split it, or raise"
-                " text_max_bytes"
+                f"{name!r} unpacks to {size / 2**20:.0f} MiB, which is over the limit of"
+                f" {self._limit / 2**20:.0f} MiB for a whole archive; split it, or raise text_max_bytes"
             )
+        self._read += size
 
     def names(self) -> list[str]:
         """The names of the members, in their order."""
-        return [member.filename for member in self.members]
+        return list(self._members)
 
     def read(self, name: str) -> bytes:
         """The bytes of a member. Raises SourceError, which names it, where it cannot be read."""
+        if name not in self._members:
+            raise SourceError(f"lacks {name!r}; get the file again")
+        self._take(name)
         try:
             return self._zip.read(name)
-        except KeyError:
-            raise SourceError(f"lacks {name!r}; get the file again") from None
         except RuntimeError:
             raise SourceError(f"{name!r} is protected by a password; take the protection off") from None
         except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as error:
@@ -79,13 +85,14 @@ def read_zip(body: bytes, limits: Limits, reader: Reader) -> Parsed:
     archive = Archive(body, limits)
     text, blocks, warnings = "", list[Block](), list[str]()
     for name in sorted(archive.names()):
-        if "." + name.rpartition(".")[2].lower() not in FORMATS or name.lower().endswith(".zip"):
-            warnings.append(f"{name!r} left out: of a format that is not read")
+        if "." + name.rpartition(".")[2].lower() not in FORMATS:
+            warnings.append(f"{name!r} is of a format that is not read; it is left out")
             continue
         try:
             parsed = reader(archive.read(name), name)
         except SourceError as error:
-            warnings.append(f"{name!r} left out: {error}")
+            said = str(error)
+            warnings.append(f"{said if name in said else f'{name!r} {said}'}; it is left out")
             continue
         warnings += [f"{name!r}: {warning}" for warning in parsed.warnings]
         head = f"{name}\n\n"
@@ -93,7 +100,8 @@ def read_zip(body: bytes, limits: Limits, reader: Reader) -> Parsed:
         blocks += _under(parsed, len(text) + len(head))
         text += f"{head}{parsed.text.rstrip()}\n\n"
     if not text:
-        raise SourceError(f"is an archive without a file to read; readable are {' '.join(FORMATS)}")
+        why = f": {warnings[0]}" if warnings else f"; readable are {' '.join(FORMATS)}"
+        raise SourceError(f"is an archive without a file that can be read{why}")
     return Parsed(text, tuple(blocks), warnings=tuple(warnings))
 
 

@@ -76,7 +76,11 @@ def read_jsonl(text: str) -> Parsed:
     parts = list(_parts([value for _, value in values], ""))
     if not _is_table([value for _, value in values]):
         parts = [(f"line {number}", "\n".join(_lines(value, "", 0))) for number, value in values]
-    warnings = (f"{len(faulty)} lines are not JSON, the first is line {faulty[0]}",) if faulty else ()
+    warnings = (
+        (f"lines that are not JSON, left out: {len(faulty)}, the first is line {faulty[0]}",)
+        if faulty
+        else ()
+    )
     parsed = _written(parts)
     return Parsed(parsed.text, parsed.blocks, warnings=warnings)
 

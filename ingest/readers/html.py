@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -53,15 +54,23 @@ def read_html(body: bytes, url: str) -> Parsed:
         title=found.title, authors=names(found.author or ""), published_at=day_of(found.date or "")
     )
     parsed = read_markdown(text, url)
-    warnings = tuple(f"{count} embedded <{name}> not read" for name, count in embedded.items())
-    return replace(parsed, facts=stated.over(parsed.facts), warnings=warnings)
+    lost = tuple(f"{count} embedded <{name}> not read" for name, count in embedded.items())
+    return replace(parsed, facts=stated.over(parsed.facts), warnings=lost)
 
 
 def parsed_html(body: bytes | str) -> BeautifulSoup:
     """The elements of a page or fragment, in the encoding that it declares, or else is in."""
+    from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
+
+    warnings.filterwarnings("ignore", category=XMLParsedAsHTMLWarning)
+    return BeautifulSoup(body, "lxml")
+
+
+def parsed_xml(body: bytes) -> BeautifulSoup:
+    """The elements of an XML document, such as a part of an Office file."""
     from bs4 import BeautifulSoup
 
-    return BeautifulSoup(body, "lxml")
+    return BeautifulSoup(body, "xml")
 
 
 def as_markdown(element: Tag) -> str:

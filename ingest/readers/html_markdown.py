@@ -21,6 +21,7 @@ def converter() -> MarkdownConverter:
         heading_style="ATX",
         bullets="-",
         strip=["a", "img"],
+        table_infer_header=True,
         escape_asterisks=False,
         escape_underscores=False,
         escape_misc=False,

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from index.errors import SourceError
 from ingest.readers.archive import Archive
-from ingest.readers.html import as_markdown, parsed_html
+from ingest.readers.html import as_markdown, parsed_html, parsed_xml
 from ingest.readers.markdown import read_markdown
 from ingest.readers.parsed import Parsed
 from ingest.readers.preamble import day_of, names
@@ -32,6 +32,7 @@ def read_docx(body: bytes, limits: Limits) -> Parsed:
     import mammoth
 
     archive = Archive(body, limits)
+    archive.check()
     try:
         page = mammoth.convert_to_html(io.BytesIO(body), style_map=_STYLES)
     except Exception as error:  # noqa: BLE001 mammoth raises what the parts of a broken file make it raise
@@ -48,12 +49,12 @@ def _properties(archive: Archive) -> Facts:
     name = "docProps/core.xml"
     if name not in archive.names():
         return Facts()
-    core = parsed_html(archive.read(name))
-    told = {tag.name.rpartition(":")[2]: tag.get_text().strip() for tag in core.find_all(True)}
+    core = parsed_xml(archive.read(name))
+    told = {tag.name: tag.get_text().strip() for tag in core.find_all(True)}
     return Facts(
         title=told.get("title") or None,
         authors=names(told.get("creator", "")),
-        published_at=day_of(told.get("created", "")),
+        published_at=day_of(told.get("modified") or told.get("created", "")),
     )
 
 
@@ -65,6 +66,7 @@ def read_pptx(body: bytes, limits: Limits) -> Parsed:
     import pptx
 
     archive = Archive(body, limits)
+    archive.check()
     try:
         slides = [_slide(slide) for slide in pptx.Presentation(io.BytesIO(body)).slides]
     except Exception as error:  # noqa: BLE001 python-pptx raises what a broken file makes its parts raise
@@ -107,12 +109,12 @@ def read_epub(body: bytes, limits: Limits) -> Parsed:
     archive = Archive(body, limits)
     if "META-INF/encryption.xml" in archive.names() and "META-INF/rights.xml" in archive.names():
         raise SourceError("is a book under a copy protection; get one without it")
-    container = parsed_html(archive.read("META-INF/container.xml"))
+    container = parsed_xml(archive.read("META-INF/container.xml"))
     root = container.find("rootfile")
     if root is None:
         raise SourceError("is a broken book: its container names no contents; get the file again")
     package = str(root["full-path"])
-    contents = parsed_html(archive.read(package))
+    contents = parsed_xml(archive.read(package))
     there, chapters, missing = set(archive.names()), [], Counter[str]()
     for name in _spine(contents, posixpath.dirname(package)):
         if name in there:
@@ -145,5 +147,5 @@ def _told(contents: Tag) -> Facts:
         tag = contents.find(name)
         return "" if tag is None else tag.get_text().strip()
 
-    people = tuple(tag.get_text().strip() for tag in contents.find_all("dc:creator"))
-    return Facts(title=first("dc:title") or None, authors=people, published_at=day_of(first("dc:date")))
+    people = tuple(tag.get_text().strip() for tag in contents.find_all("creator"))
+    return Facts(title=first("title") or None, authors=people, published_at=day_of(first("date")))
