@@ -12,11 +12,12 @@ A passage's score is the sum of
 - whether an identifier of the question, such as a selector, a topic or a signature, is one of its own, or it
   declares a name that the question has.
 
-Filters hold inside every search, never after.
+Filters hold inside every search, never after. Of passages with the same text only the best is shown.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -114,7 +115,8 @@ class Ranker:
         if 1 < len(np.unique(place[about[place]])) <= _SEVERAL:
             parts["each"] = _lifted(total, place, about)
             total = total + parts["each"]
-        best = _first(np.lexsort((keys, -total)), place, k, options.per_document)
+        order = np.lexsort((keys, -total))
+        best = self._first(order, at, place, k)
         return [
             (int(keys[i]), float(total[i]), {name: float(part[i]) for name, part in parts.items()})
             for i in best
@@ -131,6 +133,24 @@ class Ranker:
             return exact
         bare = [not declared.isdisjoint(name.partition("(")[0] for name in names or ()) for names in theirs]
         return np.asarray(np.maximum(exact, _DECLARED * np.array(bare, np.float32)), np.float32)
+
+    def _first(self, order: Keys, positions: Keys, place: npt.NDArray[np.intp], k: int) -> list[int]:
+        """The first k of an order whose texts differ, with as many of one document as the options allow.
+
+        positions: where each passage stands in the shards; place: which document each belongs to.
+        """
+        texts, most = self._shards.column("text"), self._options.per_document
+        taken, seen, chosen = Counter[int](), set[str](), list[int]()
+        for i in order:
+            if len(chosen) == k:
+                break
+            text = " ".join(texts[int(positions[i])].as_py().split())
+            if text in seen or (most and taken[int(place[i])] == most):
+                continue
+            taken[int(place[i])] += 1
+            seen.add(text)
+            chosen.append(int(i))
+        return chosen
 
     def _passages_of(self, documents: Keys | None) -> Keys | None:
         return None if documents is None else self._shards.keys[np.isin(self._shards.documents, documents)]
@@ -188,19 +208,3 @@ def _lifted(total: Scores, place: npt.NDArray[np.intp], named: npt.NDArray[np.bo
         best = own[np.argmax(total[own])]
         lift[best] = total.max() - total[best]
     return lift
-
-
-def _first(
-    order: npt.NDArray[np.intp], place: npt.NDArray[np.intp], k: int, most: int
-) -> npt.NDArray[np.intp]:
-    """The first k of an order, with at most `most` of one document where that is not 0."""
-    if not most:
-        return order[:k]
-    taken: dict[int, int] = {}
-    chosen = []
-    for i in order:
-        document = int(place[i])
-        taken[document] = taken.get(document, 0) + 1
-        if taken[document] <= most:
-            chosen.append(i)
-    return np.array(chosen[:k], np.intp)
