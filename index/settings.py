@@ -126,6 +126,11 @@ class Settings(BaseSettings):
     pdf_memory_bytes: int = Field(
         1000 * MEGABYTE, ge=100 * MEGABYTE, description="memory that reading one PDF may take, in bytes"
     )
+    ocr: str = Field(
+        "",
+        pattern=r"^(?:[a-zA-Z_]+(?:\+[a-zA-Z_]+)*)?$",
+        description="languages in which Tesseract reads scanned pages, such as eng+deu; empty: not at all",
+    )
 
     repo_timeout: float = Field(600.0, gt=0, description="seconds that downloading a repository may take")
     repo_max_entries: int = Field(

@@ -136,7 +136,8 @@ class Job:
 
     def _recipe(self, source: Source) -> str:
         """Names all that the passages of a source depend on, apart from its bytes."""
-        parts = (READERS, self._chunker.fingerprint, source.path, source.location, repr(source.stated))
+        readers_of = (READERS, self._limits.ocr, self._chunker.fingerprint)
+        parts = (*readers_of, source.path, source.location, repr(source.stated))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

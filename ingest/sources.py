@@ -136,7 +136,8 @@ class Limits:
     """How much a single source may cost: bytes read, and memory (bytes) and seconds to open a PDF.
 
     repo_entries: files and folders of a repository; repo_file_bytes: of the largest file read; repo_bytes: of
-    all, and of what is downloaded; repo_seconds: for downloading and listing it.
+    all, and of what is downloaded; repo_seconds: for downloading and listing it. ocr: languages in which
+    scanned pages are recognised by Tesseract, such as `eng+deu`; empty: not at all.
     """
 
     text_bytes: int = 32 << 20
@@ -147,6 +148,7 @@ class Limits:
     repo_file_bytes: int = 1_000_000
     repo_bytes: int = 500_000_000
     repo_seconds: float = 600.0
+    ocr: str = ""
 
 
 DEFAULT_LIMITS = Limits()

@@ -36,6 +36,7 @@ def limits(settings: Settings) -> Limits:
         repo_file_bytes=settings.repo_max_file_bytes,
         repo_bytes=settings.repo_max_bytes,
         repo_seconds=settings.repo_timeout,
+        ocr=settings.ocr,
     )
 
 

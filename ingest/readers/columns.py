@@ -19,6 +19,9 @@ _LEVEL = 0.3
 
 _SPACE = 0.15
 _STRIP = 0.5
+_PARAGRAPH = 1.35
+"""The gap between paragraphs, in usual distances of lines."""
+
 _ROW_STEP = 3.2
 _MARKER = re.compile(
     r"[•●○■▪◦‣∙–—*+-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxlc]{1,5})[.):]?|\[[\w+-]{1,8}\]|[│├└─┬┌┐┘|\s]+|\d{1,2}(?:\.\d{1,2})+\.?"
@@ -83,9 +86,9 @@ def in_order(pieces: Sequence[Run]) -> list[Line]:
     if found is None:
         return list(_leaf(pieces))
     lines: list[Line] = []
-    for band in _bands(pieces, found):
+    for band, crossing in _bands(pieces, found):
         left, right = _sides(band, found)
-        if _columns(left, right):
+        if not crossing and _columns(left, right):
             lines += in_order(left) + in_order(right)
         elif len(band) < len(pieces):
             lines += in_order(band)
@@ -98,10 +101,8 @@ def _gutter(pieces: Sequence[Run]) -> float | None:
     """The left edge of the column that most pieces of the page stand beside or in; None without columns."""
     best, most = None, 0
     for edge in _edges(pieces):
-        held = 0
-        for band in _bands(pieces, edge):
-            if _columns(*_sides(band, edge)):
-                held += len(band)
+        bands = (band for band, crossing in _bands(pieces, edge) if not crossing)
+        held = sum(len(band) for band in bands if _columns(*_sides(band, edge)))
         if held > most:
             best, most = edge, held
     return best
@@ -118,19 +119,19 @@ def _edges(pieces: Sequence[Run]) -> Iterator[float]:
             first = at
 
 
-def _bands(pieces: Sequence[Run], edge: float) -> Iterator[list[Run]]:
-    """The pieces from the top, parted where some begin or end to cross the edge."""
+def _bands(pieces: Sequence[Run], edge: float) -> Iterator[tuple[list[Run], bool]]:
+    """The pieces from the top, parted where some begin or end to cross the edge, with whether they do."""
     band: list[Run] = []
     crossing = False
     for row in rows(pieces):
         across = any(piece.left < edge - 1 and piece.right > edge - 0.3 * piece.size for piece in row)
         if band and across != crossing:
-            yield band
+            yield band, crossing
             band = []
         band = [*band, *row]
         crossing = across
     if band:
-        yield band
+        yield band, crossing
 
 
 def _sides(band: Sequence[Run], edge: float) -> tuple[list[Run], list[Run]]:
@@ -170,11 +171,19 @@ def _after_gaps(side: Sequence[Sequence[Run]]) -> Iterator[int]:
 
 
 def _leaf(pieces: Sequence[Run]) -> Iterator[Line]:
-    """The lines of one column, with tables as rows; what only stands beside them, a caption, comes last."""
-    everything = [part for row in rows(pieces) for part in _by_size(row)]
-    aside = {at for at in range(len(everything)) if _is_beside(everything, at)}
-    yield from _in_rows([row for at, row in enumerate(everything) if at not in aside])
-    yield from (_line(everything[at]) for at in sorted(aside))
+    """The lines of one column, with tables as rows; what stands beside a paragraph comes after it."""
+    found = [part for row in rows(pieces) for part in _by_size(row)]
+    aside = [_is_beside(found, at) for at in range(len(found))]
+    steps = [below[0].base - above[0].base for above, below in pairwise(found)]
+    far = _PARAGRAPH * median(step for step in steps if step > 0) if any(steps) else 0.0
+    text: list[list[Run]] = []
+    held: list[list[Run]] = []
+    for row, is_aside in zip(found, aside, strict=True):
+        if held and text and not is_aside and row[0].base - text[-1][0].base > far:
+            yield from (*_in_rows(text), *map(_line, held))
+            text, held = [], []
+        (held if is_aside else text).append(row)
+    yield from (*_in_rows(text), *map(_line, held))
 
 
 def _by_size(row: list[Run]) -> Iterator[list[Run]]:

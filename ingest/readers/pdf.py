@@ -11,14 +11,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from index.errors import SourceError
+from index.values import Block
 from ingest.readers.columns import Line, fragments, in_order
 from ingest.readers.furniture import without_furniture
 from ingest.readers.layout import front, lay_out
+from ingest.readers.ocr import recognised
 from ingest.readers.parsed import Parsed
 from ingest.readers.preamble import names
 from ingest.readers.scripts import Notation, Run, attached
@@ -30,6 +33,11 @@ _NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|[^\d@\n
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
 _MARKS = re.compile(r"⁽[^⁾]*⁾|[*∗†‡§¶]")
 _PARTED = re.compile(r"\s+(?:and|&)\s+|\|")
+_HELP = 'run the file through OCR, or set ocr = "eng" where Tesseract is installed'
+OCR_MARK = "Read by OCR"
+"""The heading of a page whose text was recognised, as citations show it."""
+
+_DEEPEST, _OCR_SIZE = 6, 10.0
 _CAPTION = 120
 """Characters that a page beside a picture of its text has at most."""
 
@@ -45,16 +53,63 @@ def read_pdf(body: bytes, limits: Limits) -> Parsed:
 
     Columns are read one after the other, running heads are left out, a word that is broken at a line's end is
     made whole, and what is raised or lowered is written as `ingest.readers.scripts` does. A page whose text
-    is a picture is named. Raises SourceError for a PDF that is protected by a password, broken, without a
-    text layer, or takes more memory or time than the limits.
+    is a picture is named, or recognised where the limits ask for it. Raises SourceError for a PDF that is
+    protected by a password, broken, without a text layer, or takes more memory or time than the limits.
     """
     answer = _extract(body, limits)
     found = answer["pages"]
-    if not any(page["runs"] for page in found):
-        raise SourceError(f"is a PDF of {len(found)} pages without a text layer; run it through OCR first")
+    scanned = _scanned(found)
+    read, warnings = _recognised(body, scanned, limits)
+    if not read and not any(page["runs"] for page in found):
+        why = warnings[0] if warnings else _HELP
+        raise SourceError(f"is a PDF of {len(found)} pages without a text layer; {why}")
     pages = _lines(found)
-    parsed = lay_out(pages)
-    return replace(parsed, facts=_facts(answer["metadata"], pages), warnings=tuple(_lost(found)))
+    for number, lines in read.items():
+        pages[number - 1] = _recognised_lines(lines)
+    parsed = _marked(lay_out(pages))
+    warnings += _lost(found, [page for page in scanned if page not in read])
+    if read:
+        warnings.append(
+            f"{_pages(list(read), found)} read by OCR, which makes mistakes; compare with the scan"
+        )
+    return replace(parsed, facts=_facts(answer["metadata"], pages), warnings=tuple(warnings))
+
+
+def _recognised(
+    body: bytes, scanned: Sequence[int], limits: Limits
+) -> tuple[dict[int, list[str]], list[str]]:
+    """The lines of scanned pages where OCR is asked for, by page, and why they could not be recognised."""
+    if not limits.ocr or not scanned:
+        return {}, []
+    try:
+        return recognised(scanned, partial(_picture, body, limits), limits.ocr), []
+    except SourceError as error:
+        return {}, [str(error)]
+
+
+def _recognised_lines(lines: Sequence[str]) -> list[Line]:
+    """Lines that were recognised on a page, under a heading that says so."""
+    mark = Line(OCR_MARK, 2 * _OCR_SIZE, True, 0.0, 0.0, 100.0)
+    placed = enumerate(lines, start=2)
+    return [
+        mark,
+        *(Line(text, _OCR_SIZE, False, 0.0, 1.2 * _OCR_SIZE * at, 500.0) for at, text in placed if text),
+    ]
+
+
+def _marked(parsed: Parsed) -> Parsed:
+    """The parsed text in which the headings of recognised pages hold for their page alone."""
+    blocks: list[Block] = []
+    ends = 0
+    for block in parsed.blocks:
+        if ends and block.start >= ends:
+            blocks.append(Block("heading", ends, ends, _DEEPEST))
+            ends = 0
+        if block.kind == "heading" and block.title == OCR_MARK:
+            ends = next((page for page in parsed.pages if page > block.start), 0)
+            block = replace(block, level=_DEEPEST)  # noqa: PLW2901
+        blocks.append(block)
+    return replace(parsed, blocks=tuple(blocks))
 
 
 def _lines(found: Sequence[Mapping[str, Any]]) -> list[list[Line]]:
@@ -78,22 +133,29 @@ def _noted(lines: Sequence[Line], usual: float) -> list[Line]:
     return [line._replace(text=notation.written(line.text)) for line in lines]
 
 
-def _lost(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A warning for each kind of page whose text is not there to be read."""
+def _scanned(found: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The pages, counted from 1, that show something and hold no text, or a mere caption beside a picture."""
     sizes = [sum(len(run[0]) for run in page["runs"]) for page in found]
-    pairs = list(enumerate(zip(found, sizes, strict=True), start=1))
-    scanned = [
+    return [
         at
-        for at, (page, size) in pairs
+        for at, (page, size) in enumerate(zip(found, sizes, strict=True), start=1)
         if size < (_CAPTION if page["pictures"] > 0.5 else 1) and page["drawn"]
     ]
+
+
+def _lost(found: Sequence[Mapping[str, Any]], scanned: Sequence[int]) -> Iterator[str]:
+    """A warning for each kind of page whose text is not there to be read."""
+    sizes = [sum(len(run[0]) for run in page["runs"]) for page in found]
+    pairs = enumerate(zip(found, sizes, strict=True), start=1)
     garbled = [at for at, (page, size) in pairs if size and page["unmapped"] > 0.3 * size]
-    for numbers, why in (
-        (scanned, "without a text layer, such as a scan; run the file through OCR to have them read"),
-        (garbled, "in a font that does not say which characters it shows; run the file through OCR"),
-    ):
-        if numbers:
-            yield f"{'page' if len(numbers) == 1 else 'pages'} {_listed(numbers)} of {len(found)} lost: {why}"
+    if scanned:
+        yield f"{_pages(scanned, found)} lost, without a text layer, such as a scan; {_HELP}"
+    if garbled:
+        yield f"{_pages(garbled, found)} in a font that does not say which characters it shows; {_HELP}"
+
+
+def _pages(numbers: Sequence[int], found: Sequence[object]) -> str:
+    return f"{'page' if len(numbers) == 1 else 'pages'} {_listed(numbers)} of {len(found)}"
 
 
 def _listed(numbers: Sequence[int]) -> str:
@@ -112,8 +174,21 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def _extract(body: bytes, limits: Limits) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(_child(body, limits))
+    if "error" in answer:
+        raise SourceError(_fault(answer["error"], limits))
+    return answer
+
+
+def _picture(body: bytes, limits: Limits, page: int) -> bytes:
+    """The image of a page as PGM."""
+    return _child(body, limits, page)
+
+
+def _child(body: bytes, limits: Limits, *page: int) -> bytes:
+    """What the child process makes of a PDF within the limits."""
     seconds = limits.pdf_seconds
-    numbers = map(str, (limits.pdf_memory, round(seconds) + 1, limits.text_bytes))
+    numbers = map(str, (limits.pdf_memory, round(seconds) + 1, limits.text_bytes, *page))
     try:
         child = subprocess.run(
             [sys.executable, "-P", str(_WORKER), *numbers],
@@ -127,10 +202,7 @@ def _extract(body: bytes, limits: Limits) -> dict[str, Any]:
         raise SourceError(_fault("time", limits)) from None
     if child.returncode:
         raise SourceError(_fault("time" if child.returncode == -signal.SIGXCPU else "memory", limits))
-    answer: dict[str, Any] = json.loads(child.stdout)
-    if "error" in answer:
-        raise SourceError(_fault(answer["error"], limits))
-    return answer
+    return child.stdout
 
 
 def _fault(fault: str, limits: Limits) -> str:

@@ -1,4 +1,4 @@
-"""The child process that opens one PDF: `python pdf_worker.py MEMORY SECONDS CHARACTERS < FILE > JSON`.
+"""The child that opens one PDF: `python pdf_worker.py MEMORY SECONDS CHARACTERS [PAGE] < FILE > JSON`.
 
 It limits its own memory (bytes) and processor time (seconds) before it looks at the file, and imports
 nothing of this package, so that it starts fast and a hostile file meets as little as possible.
@@ -10,7 +10,7 @@ A run is text of one size on one baseline without a gap, in the order of the pag
 places are in points, as the text stands upright: base is the distance of its baseline from the top. turned
 holds the runs in another direction than most of the page, height is of the page as it is read. pictures
 is the share of the page under images, drawn whether there is anything on it, unmapped how many characters
-have no Unicode value.
+have no Unicode value. With PAGE, counted from 1, it writes the picture of that page instead, as PGM.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _GAP = 0.3
 _SPACE, _STEP, _BACK = 0.22, 0.04, 0.5
 """Gap that parts words, shift of the baseline that ends a run, and overlap that does, in font sizes."""
 
+_DOTS, _MOST_DOTS = 200, 40_000_000
 _BOLD = re.compile(rb"bold|black|heavy|CMBX|SFBX", re.IGNORECASE)
 _PRIVATE = range(0xE000, 0xF900)
 
@@ -53,8 +54,11 @@ class _Glyph(NamedTuple):
 
 def main() -> None:
     """Reads the PDF on standard input."""
-    memory, seconds, characters = map(int, sys.argv[1:])
+    memory, seconds, characters, *pages = map(int, sys.argv[1:])
     confine(memory, seconds)
+    if pages:
+        sys.stdout.buffer.write(picture(sys.stdin.buffer.read(), pages[0]))
+        return
     try:
         answer = extract(sys.stdin.buffer.read(), characters)
     except pypdfium2.PdfiumError as error:
@@ -74,6 +78,19 @@ def extract(body: bytes, characters: int) -> dict[str, Any]:
             if characters < 0:
                 return {"error": "long"}
         return {"metadata": metadata_of(pdf), "pages": pages}
+
+
+def picture(body: bytes, number: int) -> bytes:
+    """A page in shades of grey, at 200 dots per inch or as many as its size allows."""
+    with pypdfium2.PdfDocument(body) as pdf:
+        page = pdf[number - 1]
+        width, height = page.get_size()
+        scale = min(_DOTS / 72, math.sqrt(_MOST_DOTS / max(width * height, 1.0)))
+        bitmap = page.render(scale=scale, grayscale=True)
+        rows = memoryview(bytes(bitmap.buffer))
+        starts = range(0, bitmap.height * bitmap.stride, bitmap.stride)
+        head = b"P5 %d %d 255\n" % (bitmap.width, bitmap.height)
+        return head + b"".join(rows[start : start + bitmap.width] for start in starts)
 
 
 def metadata_of(pdf: pypdfium2.PdfDocument) -> dict[str, str]:
