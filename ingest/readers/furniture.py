@@ -18,6 +18,9 @@ _EDGE_ROWS = 2
 _APART = 2.0
 """Distance of a running head from the text, in font sizes."""
 
+_SHORT = 25
+"""Characters of a running head with a page number, at most, that stands as close to the text as its lines."""
+
 _COUNTER = re.compile(r"\b(?:\d{1,4}|[ivxlc]{1,7})\b")
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
@@ -40,7 +43,9 @@ def without_furniture(pages: Sequence[Sequence[Run]], heights: Sequence[float]) 
         gone = {
             id(run)
             for run, apart in margin
-            if any(counts[key] >= (2 if apart else least) for key in _keys(run, at))
+            if any(
+                counts[key] >= (2 if apart else least) and (apart or _is_short(key)) for key in _keys(run, at)
+            )
         }
         kept.append(_without_line_numbers([run for run in page if id(run) not in gone]))
     return kept
@@ -69,6 +74,11 @@ def _keys(run: Run, page: int) -> Iterator[Key]:
     for match in _COUNTER.finditer(text):
         if (number := _number(match[0])) is not None:
             yield f"{text[: match.start()]}#{text[match.end() :]}", number - page, height
+
+
+def _is_short(key: Key) -> bool:
+    """Whether what stands close to the text and counts pages is too short to be a line of it."""
+    return "#" not in key[0] or len(key[0]) <= _SHORT
 
 
 def _number(digits: str) -> int | None:

@@ -121,6 +121,8 @@ def front(pages: Sequence[Sequence[Line]]) -> tuple[Sequence[Line], Sequence[Lin
     count = next((i for i, line in enumerate(page) if i and _opens_body(line)), len(page))
     largest = max((line.size for line in page[:count] if len(_letters(line.text)) > 2), default=0.0)
     title = [line for line in page[:count] if line.size == largest]
+    if len(title) == count:
+        title = [line for line in title[:1] if not _NO_HEADING.search(line.text)]
     if len(title) > _MOST_HEADING_LINES:
         title = []
     below = dropwhile(lambda line: line not in title, page[:count])
