@@ -147,6 +147,7 @@ class Reading:
     identifiers: names by which a place can be looked up, each with the offset of that place.
     warnings: what a person should know, such as bytes that were not UTF-8.
     findings: what else was seen when it was read again, such as the code of a contract.
+    has_lines: whether the lines of the text are those of the source, so that they say where something stands.
     """
 
     document: Document
@@ -156,6 +157,7 @@ class Reading:
     warnings: tuple[str, ...] = ()
     identifiers: tuple[tuple[int, str], ...] = ()
     findings: tuple[str, ...] = ()
+    has_lines: bool = True
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Chunker:
             for context in [self._context(reading.document, section.heading)]
             for start, end in self._spans(section, self._under(context, tables.within(section)), ruler)
         ]
-        lines = _Lines(text)
+        lines, lined = _Lines(text), reading.has_lines and not reading.pages
         return tuple(
             Passage(
                 uri=reading.document.uri,
@@ -96,8 +96,8 @@ class Chunker:
                 context=context,
                 heading=heading,
                 page=bisect.bisect_right(reading.pages, start) or None,
-                line_start=None if reading.pages else lines.first(start, end),
-                line_end=None if reading.pages else lines.last(start, end),
+                line_start=lines.first(start, end) if lined else None,
+                line_end=lines.last(start, end) if lined else None,
                 identifiers=_named(reading, start, end),
             )
             for ordinal, (start, end, heading, context) in enumerate(spans)

@@ -85,6 +85,7 @@ _BYTE_READERS: dict[Format, Callable[[bytes, Limits], Parsed]] = {
     "zip": lambda body, limits: read_zip(body, limits, partial(_member, limits)),
 }
 _ZIPPED: frozenset[Format] = frozenset({"docx", "pptx", "epub", "zip"})
+_WITHOUT_LINES: frozenset[Format] = _ZIPPED | {"mail", "json", "jsonl", "notebook", "transcript"}
 _PARTS: tuple[tuple[bytes, Format], ...] = (
     (b"word/document.xml", "docx"),
     (b"ppt/presentation.xml", "pptx"),
@@ -122,7 +123,15 @@ def read(
     if not parsed.text.strip():
         raise SourceError("holds no text; remove it, or give a source with words in it")
     document = _document(source, parsed.facts, body, media_type or _MEDIA_TYPES[form], retrieved_at)
-    return Reading(document, parsed.text, parsed.blocks, parsed.pages, parsed.warnings, parsed.identifiers)
+    return Reading(
+        document,
+        parsed.text,
+        parsed.blocks,
+        parsed.pages,
+        parsed.warnings,
+        parsed.identifiers,
+        has_lines=form not in _WITHOUT_LINES,
+    )
 
 
 def _parsed(form: Format, body: bytes, source: Source, limits: Limits, types: Types) -> Parsed:

@@ -7,10 +7,12 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from index.errors import SourceError
+from index.values import Block
 from ingest.readers.archive import Archive
 from ingest.readers.html import as_markdown, parsed_html, parsed_xml
 from ingest.readers.markdown import read_markdown
@@ -71,13 +73,18 @@ def read_pptx(body: bytes, limits: Limits) -> Parsed:
         slides = [_slide(slide) for slide in pptx.Presentation(io.BytesIO(body)).slides]
     except Exception as error:  # noqa: BLE001 python-pptx raises what a broken file makes its parts raise
         raise SourceError(f"is a broken presentation ({error}); save it again") from None
-    text = "\n\f".join(slides)
-    starts, at = [], 0
+    text, starts, blocks = "", list[int](), list[Block]()
     for slide in slides:
-        starts.append(at)
-        at += len(slide) + 2
-    parsed = read_markdown(text, "")
-    return Parsed(text, parsed.blocks, _properties(archive).over(parsed.facts), tuple(starts))
+        text += "\n\f" if starts else ""
+        starts.append(len(text))
+        blocks += [
+            replace(block, start=block.start + len(text), end=block.end + len(text))
+            for block in read_markdown(slide, "").blocks
+        ]
+        text += slide
+    title = next((block.title for block in blocks if block.kind == "heading"), None)
+    facts = _properties(archive).over(Facts(title=title))
+    return Parsed(text, tuple(blocks), facts, tuple(starts))
 
 
 def _slide(slide: Any) -> str:
@@ -88,7 +95,7 @@ def _slide(slide: Any) -> str:
     parts += [part for shape in slide.shapes if shape != title for part in _shape(shape)]
     if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame.text.strip()):
         parts.append(f"Notes: {notes}")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts).replace("\f", " ")
 
 
 def _shape(shape: Any) -> Iterator[str]:

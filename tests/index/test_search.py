@@ -40,8 +40,8 @@ def library(tmp_path_factory: pytest.TempPathFactory, make: Make) -> Library:
     with Library.writer(folder) as writer:
         for number in range(30):
             texts = [
-                f"The {chance.choice(SUBJECTS)} of rule {number} depends on the {chance.choice(SUBJECTS)}. "
-                for _ in range(chance.randint(1, 6))
+                f"The {chance.choice(SUBJECTS)} of rule {number} depends on the {chance.choice(SUBJECTS)} {at}. "
+                for at in range(chance.randint(1, 6))
             ]
             known = {
                 "title": f"EIP-{number}: on the {chance.choice(SUBJECTS)}",
@@ -179,3 +179,29 @@ def test_two_readers_rank_alike(library: Library) -> None:
     assert [(h.passage.id, h.score) for h in again] == [
         (h.passage.id, h.score) for h in library.search(QUESTION, 30)
     ]
+
+
+def test_passages_of_one_text_are_shown_once(tmp_path: Path, make: Make) -> None:
+    with Library.writer(tmp_path / "twice") as writer:
+        for name, text in (
+            ("a", "The base  fee is burned."),
+            ("b", "The base fee\nis burned."),
+            ("c", "Fees rise."),
+        ):
+            writer.add(*make(f"doc:{name}", [text]))
+    hits = Library(tmp_path / "twice").search("Is the base fee burned?", k=3)
+    assert [" ".join(hit.passage.text.split()) for hit in hits] == ["The base fee is burned.", "Fees rise."]
+
+
+def test_of_several_proposals_that_are_named_each_comes_first(tmp_path: Path, make: Make) -> None:
+    with Library.writer(tmp_path / "named") as writer:
+        for number, texts in (
+            ("EIP-7", ["EIP-7 and EIP-9 burn the fee.", "The fee is burned by EIP-7.", "A fee of EIP-7."]),
+            ("EIP-9", ["A limit of gas."]),
+            ("EIP-8", ["The fee is burned."]),
+        ):
+            writer.add(*make(f"doc:{number}", texts, number=number))
+    for question in ("How do EIPs 7 and 9 burn the fee?", "What of the fee in EIP-7/9?"):
+        hits = Library(tmp_path / "named").search(question, k=3)
+        assert {hit.document.number for hit in hits[:2]} == {"EIP-7", "EIP-9"}
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)

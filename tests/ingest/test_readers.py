@@ -192,6 +192,36 @@ def test_odd_front_matter_does_no_harm(reading: Read, matter: str) -> None:
     assert read.document.title.encode()
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        *("2021/08/05", "August 5, 2021", "5 Aug 2021", "20210805", "2021-8-5", "2021-08-05T23:30:00-05:00"),
+        *("5. August 2021", "5 août 2021", "2021年8月5日", "Thu, 05 Aug 2021 10:00:00 GMT"),
+    ],
+)
+@pytest.mark.parametrize("matter", ["---\ndate: {}\n---\nWords.\n", "+++\ndate = '{}'\n+++\nWords.\n"])
+def test_a_date_is_read_as_people_spell_it(reading: Read, spelled: str, matter: str) -> None:
+    assert reading(matter.format(spelled)).document.published_at == date(2021, 8, 5)
+
+
+@pytest.mark.parametrize("spelled", ["soon", "2021", "2021-13-45", "version 2 of 2021"])
+def test_what_is_no_date_gives_none(reading: Read, spelled: str) -> None:
+    assert reading(f"---\ndate: {spelled}\n---\nWords.\n").document.published_at is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "---\n\n# Memo\n\nThe rebate is 37 points.\n\n---\n\n## End\n",
+        "---\nThe rebate is 37 points for all makers.\n---\n# Memo\n",
+    ],
+)
+def test_text_between_rules_is_no_front_matter(reading: Read, body: str) -> None:
+    read = reading(body)
+    assert read.document.title == "Memo"
+    assert "preamble" not in [kind for kind, _ in kinds(read)]
+
+
 def test_markdown_without_front_matter_has_its_first_heading_as_title(reading: Read) -> None:
     read = reading("Some words first.\n\n## Lower ##\n\n# The `title` of *it* [all](x) #\n\ntext\n")
     assert read.document.title == "The title of it all"
@@ -296,6 +326,30 @@ def test_a_web_page_gives_its_main_text(reading: Read, name: str, media_type: st
     assert headings(read) == [(1, "Fee markets"), (2, "How it moves")]
     assert "Home page link" not in read.text
     assert "list" in [kind for kind, _ in kinds(read)]
+
+
+def test_a_web_page_loses_no_list_table_definition_or_power(reading: Read) -> None:
+    page = (
+        "<html><body><h1>Rates</h1><ul><li>a stake of 812 tokens</ul><ol><li><p>five of nine</p></li></ol>"
+        "<p>A field of 2<sup>255</sup>, CO<sub>2</sub>, a bond of 250<sup><a href='#f'>9</a></sup>.</p>"
+        "<pre><code>if (x) {\n    y();\n}</code></pre><dl><dt>Epoch<dd>32 slots</dl>"
+        "<table><tr><th>Tier<th>Delay</tr><tr><td rowspan=2>Gold<td><ul><li>11 blocks</ul></tr>"
+        "<tr><td>12 blocks</tr></table><details><summary>Fees</summary>3 bips</details>"
+        "<div class='cookie-banner'>We use cookies</div><iframe src=x></iframe></body></html>"
+    )
+    read = reading(page, "a.html")
+    for text in (
+        "- a stake of 812 tokens",
+        "1. five of nine",
+        "2^255, CO₂, a bond of 250⁽⁹⁾.",
+        "if (x) {\n    y();\n}",
+        "Epoch\n:   32 slots",
+        "| Gold | 11 blocks |\n| Gold | 12 blocks |",
+        "3 bips",
+    ):
+        assert text in read.text
+    assert "cookies" not in read.text
+    assert "iframe" in read.warnings[0]
 
 
 def test_a_web_page_without_text_is_refused(reading: Read) -> None:
