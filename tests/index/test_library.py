@@ -207,7 +207,7 @@ def test_a_reader_in_another_process_moves_on_when_a_generation_is_published(
         assert ask() == [3, 2]
         for name in "efgh":
             with Library.writer(library) as writer:
-                writer.add(*make(f"doc:{name}", ["The base fee again."]))
+                writer.add(*make(f"doc:{name}", [f"The base fee again, {name}."]))
         assert ask() == [7, 6]
 
 

@@ -40,7 +40,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, make: Make) -> Library:
     with Library.writer(folder) as writer:
         for number in range(30):
             texts = [
-                f"The {chance.choice(SUBJECTS)} of rule {number} depends on the {chance.choice(SUBJECTS)} {at}. "
+                f"The {chance.choice(SUBJECTS)} of rule {number} needs the {chance.choice(SUBJECTS)} {at}. "
                 for at in range(chance.randint(1, 6))
             ]
             known = {
