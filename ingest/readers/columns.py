@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -145,7 +146,9 @@ def _columns(left: Sequence[Run], right: Sequence[Run]) -> bool:
         return False
     top, bottom = max(one[0][0].base, other[0][0].base), min(one[-1][0].base, other[-1][0].base)
     shorter = min(one[-1][0].base - one[0][0].base, other[-1][0].base - other[0][0].base)
-    return bottom - top >= 0.5 * shorter and _runs_on(one) and _runs_on(other) and not _aligned(one, other)
+    pitches = [median(b[0].base - a[0].base for a, b in pairwise(side)) for side in (one, other)]
+    beside = bottom - top >= 0.5 * shorter and max(pitches) <= 1.5 * min(pitches)
+    return beside and _runs_on(one) and _runs_on(other) and not _aligned(one, other)
 
 
 def _runs_on(side: Sequence[Sequence[Run]]) -> bool:
@@ -172,7 +175,7 @@ def _after_gaps(side: Sequence[Sequence[Run]]) -> Iterator[int]:
 
 def _leaf(pieces: Sequence[Run]) -> Iterator[Line]:
     """The lines of one column, with tables as rows; what stands beside a paragraph comes after it."""
-    found = [part for row in rows(pieces) for part in _by_size(row)]
+    found = _labelled([part for row in rows(pieces) for part in _by_size(row)])
     aside = [_is_beside(found, at) for at in range(len(found))]
     steps = [below[0].base - above[0].base for above, below in pairwise(found)]
     far = _PARAGRAPH * median(step for step in steps if step > 0) if any(steps) else 0.0
@@ -184,6 +187,23 @@ def _leaf(pieces: Sequence[Run]) -> Iterator[Line]:
             text, held = [], []
         (held if is_aside else text).append(row)
     yield from (*_in_rows(text), *map(_line, held))
+
+
+def _labelled(found: list[list[Run]]) -> list[list[Run]]:
+    """Rows in which labels that stand between the lines of what they name are on the first of these lines."""
+    beside = [at for at in range(1, len(found)) if _is_beside(found, at)]
+    lefts = Counter(round(found[at][0].left / 3) for at in beside)
+    labels = [
+        at
+        for at in beside
+        if lefts[round(found[at][0].left / 3)] > 1
+        and at - 2 not in beside
+        and found[at][0].right < found[at - 1][0].left
+    ]
+    for at in labels:
+        above = found[at - 1][0]
+        found[at - 1] = [replace(found[at][0], base=above.base), *found[at - 1]]
+    return [row for at, row in enumerate(found) if at not in labels]
 
 
 def _by_size(row: list[Run]) -> Iterator[list[Run]]:
@@ -231,7 +251,8 @@ def _table_end(found: Sequence[Sequence[Run]], at: int) -> int:
     until = at + 1
     while strips and until < len(found):
         row, size = found[until], found[until][0].size
-        if row[0].base - found[until - 1][0].base > _ROW_STEP * size:
+        outside = len(row) == 1 and row[0].right < min(above[0].left for above in found[at:until])
+        if outside or row[0].base - found[until - 1][0].base > _ROW_STEP * size:
             break
         strips = [free for strip in strips for free in _free(strip, row) if free[1] - free[0] > _STRIP * size]
         if not strips:

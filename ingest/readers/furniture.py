@@ -40,14 +40,17 @@ def without_furniture(pages: Sequence[Sequence[Run]], heights: Sequence[float]) 
     least = max(3, len(pages) // 10)
     kept = []
     for at, (page, margin) in enumerate(zip(pages, margins, strict=True)):
-        gone = {
-            id(run)
+        gone = [
+            run
             for run, apart in margin
             if any(
                 counts[key] >= (2 if apart else least) and (apart or _is_short(key)) for key in _keys(run, at)
             )
-        }
-        kept.append(_without_line_numbers([run for run in page if id(run) not in gone]))
+        ]
+        level = {round(run.base) for run in gone}
+        names = {id(run) for run in gone}
+        names |= {id(run) for run, apart in margin if apart and round(run.base) in level}
+        kept.append(_without_line_numbers([run for run in page if id(run) not in names]))
     return kept
 
 
