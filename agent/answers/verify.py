@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -81,8 +82,16 @@ def _check(citation: Citation, reading: Reading | SourceError) -> Check:
         )
     now = _closest(citation.quote, reading.text)
     change = None if now is None else _change(citation.quote, now)
+    if same and _letters(citation.quote) in _letters(reading.text):
+        message = "the source is the same, but its signs are read otherwise now than in the quotation"
+        return Check(citation.number, "CHANGED", message, now, change)
     what = "the source is the same" if same else f"the source changed ({digests})"
     return Check(citation.number, "CHANGED", f"{what}, and the quotation does not stand in it", now, change)
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, in Unicode's compatibility form."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text)))
 
 
 def _stands(citation: Citation, text: str) -> bool:
