@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from index.errors import LibraryError
 from index.events import BIGNUMS, HUGEINTS, SCHEMAS
@@ -99,7 +100,7 @@ def connect(
             "lock_configuration = true",
         ):
             connection.execute(f"SET {setting}")
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError, pa.ArrowException) as error:
         raise LibraryError(
             f"the tables of the library at {folder} cannot be opened ({str(error).splitlines()[0]});"
             " `chaincite doctor` says what is damaged"
@@ -133,11 +134,19 @@ def _make_views(connection: DuckDBPyConnection, files: Mapping[str, Sequence[Pat
 
 
 def _scan(name: str, schema: pa.Schema, files: Mapping[str, Sequence[Path]]) -> str:
+    """The rows of a table with all its columns; null are those that an older version did not write."""
     columns = ", ".join(f'"{f.name}"::{_sql_type(name, f)} AS "{f.name}"' for f in schema)
-    if there := files.get(name):
-        return f"SELECT {columns} FROM read_parquet([{', '.join(quoted(str(file)) for file in there)}])"  # noqa: S608
     nothing = ", ".join(f'NULL::{_sql_type(name, f)} AS "{f.name}"' for f in schema)
-    return f"SELECT {nothing} WHERE false"
+    there = files.get(name, ())
+    if not there:
+        return f"SELECT {nothing} WHERE false"
+    listed = ", ".join(quoted(str(file)) for file in there)
+    if all(set(schema.names) <= set(pq.read_schema(file).names) for file in there):
+        return f"SELECT {columns} FROM read_parquet([{listed}])"  # noqa: S608
+    return (
+        f"SELECT {columns} FROM (SELECT {nothing} WHERE false"  # noqa: S608
+        f" UNION ALL BY NAME FROM read_parquet([{listed}], union_by_name = true))"
+    )
 
 
 def _sql_type(table: str, field: pa.Field) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from index import doctor, generation
 from index.events import SCHEMAS
 from index.library import Library
-from index.sql import describe
+from index.sql import connect, describe
 from index.values import Document, Finality, Kind, Passage, Position, SourceRef
 
 CHAIN = "eip155:1"
@@ -275,3 +276,17 @@ def test_a_lost_file_of_events_is_noticed(filled: Path, tmp_path: Path) -> None:
     for file in (folder / "tables" / "events").glob("*.parquet"):
         file.unlink()
     assert len(list(doctor.faults(folder))) == 1
+
+
+def test_a_table_without_a_newer_column_is_read_beside_one_that_has_it(tmp_path: Path) -> None:
+    empty = {name: [] for name in ("blocks", "transactions", "transfers", "tokens", "documents")}
+    row = dict.fromkeys(SCHEMAS["events"].names) | {"block_number": 7, "log_index": 1}
+    new = pa.Table.from_pylist([row | {"lenient": "padded"}], SCHEMAS["events"])
+    old = pa.Table.from_pylist([row | {"log_index": 2}], SCHEMAS["events"]).drop_columns(["lenient"])
+    for name, files in (("old", [old]), ("both", [old, new])):
+        paths = [tmp_path / f"{name}{at}.parquet" for at in range(len(files))]
+        for table, path in zip(files, paths, strict=True):
+            pq.write_table(table, path)
+        with connect(tmp_path, {**empty, "events": paths}) as connection:
+            found = connection.execute("SELECT log_index, lenient FROM events ORDER BY 1").fetchall()
+        assert found == [(1, "padded"), (2, None)][-len(files) :]
