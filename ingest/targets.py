@@ -182,7 +182,7 @@ class _Search:
 
     def problem(self, what: str, why: str) -> None:
         """Notes an input at fault."""
-        self._problems.append(Problem(shown(what)[:300], shown(why)))
+        self._problems.append(Problem(shown(what), shown(why)))
 
 
 def _walk(folder: Path, closed: Callable[[OSError], None]) -> list[Path]:

@@ -118,7 +118,7 @@ def _events_of(text: str, declared_in: str) -> list[EventSignature]:
     try:
         parts = list(_declarations(json.loads(text), _DEEPEST))
     except ValueError:
-        if re.search(r"\b(?:contract|interface|library)\s+[\w$]+[^;]*\{", text):
+        if "{" in text and re.search(r"\b(?:contract|interface|library)\s+[\w$]", text):
             return _events_of_solidity(text, declared_in)
         parts = list(statements(text))
     lines = [part for part in parts if isinstance(part, str)]

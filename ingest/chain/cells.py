@@ -12,7 +12,7 @@ from typing import Any
 
 _NOTHING = frozenset({"", "null", "none", "nan", "nat", "<na>", "<nil>"})
 _HEX = re.compile(r"(?:0[xX]|\\+x)?([0-9a-fA-F]*)")
-_HEX_IN = re.compile(r"(?:0[xX]|\\+x)[0-9a-fA-F]*|\b[0-9a-fA-F]{64}\b")
+_HEX_IN = re.compile(r"(?:0[xX]|(?<!\\)\\++x)[0-9a-fA-F]*|\b[0-9a-fA-F]{64}\b")
 _BYTES_IN = re.compile(r"\bb'(?:[^'\\]|\\.)*'|\bb\"(?:[^\"\\]|\\.)*\"")
 _AROUND = re.compile(r"HexBytes|array|dtype=\w+|[\[\](){}'\",;\s]")
 """What may stand between the topics of a list that was written as text."""
@@ -141,7 +141,8 @@ def _written(text: str) -> datetime | None:
         return _since_1970(int(text[2:] or "0", 16))
     if re.fullmatch(r"\d+(?:\.\d*)?(?:[eE]\+?\d+)?", text):
         return _since_1970(int(text) if text.isdecimal() else float(text))
-    found = datetime.fromisoformat(re.sub(r"\s*(?:UTC|GMT|Z)$", "+00:00", text))
+    bare = re.sub(r"(?:UTC|GMT|Z)$", "", text).rstrip()
+    found = datetime.fromisoformat(bare if bare == text else f"{bare}+00:00")
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

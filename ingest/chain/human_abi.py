@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"[A-Za-z_$][\w$]*|\[\s*\d*\s*\]|[(),;{}]|\S")
+_TOKEN = re.compile(r"[A-Za-z_$][\w$]*|\[\s*+\d*+\s*+\]|[(),;{}]|\S")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _ELEMENTARY = re.compile(
     r"address|bool|string|function|bytes(?:[1-9]|[12]\d|3[0-2])?|u?int\d{0,3}|u?fixed\w*"

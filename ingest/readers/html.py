@@ -33,7 +33,7 @@ _SHORT = 300
 """Characters of a box of navigation, at most, unless it is made of links."""
 
 _MAIN = ("main", "[role=main]", "article")
-_SPACE = re.compile(r"[ \t]*\n\s*\n\s*")
+_SPACE = re.compile(r"(?<![ \t])[ \t]*+\n(?:[^\S\n]*+\n)++\s*+")
 
 
 def read_html(body: bytes, url: str) -> Parsed:

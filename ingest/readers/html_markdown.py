@@ -62,7 +62,7 @@ def _one_line(text: str) -> str:
     '11 blocks; 12 hours'
     """
     lines = [re.sub(r"^(?:[-*+]|\d{1,3}\.)\s+", "", line.strip()) for line in text.split("\n")]
-    listed = re.search(r"^\s*(?:[-*+]|\d{1,3}\.)\s", text, re.MULTILINE)
+    listed = re.search(r"^[ \t]*+(?:[-*+]|\d{1,3}\.)\s", text, re.MULTILINE)
     return ("; " if listed else " ").join(line for line in lines if line).replace("|", "\\|")
 
 

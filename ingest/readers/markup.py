@@ -16,11 +16,11 @@ _RST_TABLE = re.compile(r"\s*(?:\+[-=+]+\+|\||=+(?: +=+)+)\s*")
 _RST_LIST = re.compile(r"\s*(?:[-*+•]|(?:\d+|[a-zA-Z#])[.)]|\((?:\d+|[a-zA-Z])\))\s+\S")
 _CODE_DIRECTIVE = re.compile(r"\s*\.\.\s+(?:code(?:-block)?|sourcecode|parsed-literal|math|highlight)::")
 _COMMENT = re.compile(r"\.\.(?:\s+_[^:]+:.*|\s+(?![\w-]+::).*|\s*)")
-_ROLE = re.compile(r":[\w:+-]+:`([^`<]*)(?:<[^`>]*>)?`|`{1,2}([^`<]*)(?:<[^`>]*>)?`{1,2}_{0,2}")
-_ORG_HEADING = re.compile(
-    r"(\*+)[ \t]+(?:(?:TODO|DONE|NEXT|WAITING)[ \t]+)?(?:\[#\w\][ \t]+)?(.*?)(?:[ \t]+:[\w@:]+:)?\s*"
+_ROLE = re.compile(
+    r"(?<![\w:+-]):[\w:+-]++(?<=:)`([^`<]*+)(?:<[^`>]*+>)?+`|`{1,2}+([^`<]*+)(?:<[^`>]*+>)?+`{1,2}+_{0,2}"
 )
-_ORG_KEYWORD = re.compile(r"#\+(\w+):[ \t]*(.*?)\s*", re.IGNORECASE)
+_ORG_HEADING = re.compile(r"(\*++)[ \t]++(?:(?:TODO|DONE|NEXT|WAITING)[ \t]++)?+(?:\[#\w\][ \t]++)?+(.*)")
+_ORG_KEYWORD = re.compile(r"#\+(\w++):[ \t]*+(.*)", re.IGNORECASE)
 _ORG_LIST = re.compile(r"\s*(?:[-+]|\d+[.)])\s+\S|\s+\*\s+\S")
 _Found = tuple[BlockKind | None, int, int, str]
 """The kind of a block (None for what is blank), the line after it, its level, its title."""
@@ -133,16 +133,28 @@ def _run(lines: Sequence[str], at: int) -> int:
     return at
 
 
+def _org_title(text: str) -> str:
+    """A heading without its tags, as in `Fees  :draft:gas:`."""
+    *words, last = text.rsplit(None, 1) or [""]
+    return " ".join(words) if re.fullmatch(r":[\w@:]++(?<=:)", last) else text.strip()
+
+
+def _org_end(line: str) -> str | None:
+    """The name of the block that a line ends."""
+    ended = re.match(r"\s*#\+end_(\w+)", line, re.IGNORECASE)
+    return ended[1].lower() if ended else None
+
+
 def _org(lines: Sequence[str], at: int) -> _Found:
     line = lines[at]
     if not line.strip():
         return None, at + 1, 0, ""
     if heading := _ORG_HEADING.fullmatch(line.rstrip("\r\n")):
-        return "heading", at + 1, min(len(heading[1]), 6), heading[2]
+        return "heading", at + 1, min(len(heading[1]), 6), _org_title(heading[2])
     if begun := re.match(r"\s*#\+begin_(\w+)", line, re.IGNORECASE):
-        end = rf"\s*#\+end_{begun[1]}\b"
-        until = next((i for i in range(at + 1, len(lines)) if re.match(end, lines[i], re.IGNORECASE)), at)
-        kind: BlockKind = "code" if begun[1].lower() in ("src", "example", "export") else "paragraph"
+        name = begun[1].lower()
+        until = next((i for i in range(at + 1, len(lines)) if _org_end(lines[i]) == name), at)
+        kind: BlockKind = "code" if name in ("src", "example", "export") else "paragraph"
         return kind, until + 1, 0, ""
     if re.match(r"\s*:\w+:\s*$", line):
         until = next((i for i in range(at, len(lines)) if re.match(r"\s*:END:", lines[i], re.IGNORECASE)), at)

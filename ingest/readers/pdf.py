@@ -31,8 +31,8 @@ _WORKER = Path(__file__).with_name("pdf_worker.py")
 _GENERIC = re.compile(r"untitled|microsoft word|\.(?:docx?|tex|dvi|pdf|indd|pages)\b|^[\w-]+$", re.IGNORECASE)
 _NOBODY = re.compile(r"user|admin\w*|root|owner|author|unknown|anonymous|[^\d@\n]*[\d@].*", re.IGNORECASE)
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
-_MARKS = re.compile(r"⁽[^⁾]*⁾|[*∗†‡§¶]")
-_PARTED = re.compile(r"\s+(?:and|&)\s+|\|")
+_MARKS = re.compile(r"⁽[^⁽⁾]*+⁾|[*∗†‡§¶]")
+_PARTED = re.compile(r"(?<!\s)\s++(?:and|&)\s++|\|")
 _HELP = 'run the file through OCR, or set ocr = "eng" where Tesseract is installed'
 OCR_MARK = "Read by OCR"
 """The heading of a page whose text was recognised, as citations show it."""

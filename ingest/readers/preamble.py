@@ -18,7 +18,6 @@ _HANDLE = re.compile(r"@([\w-]+)")
 _DATE = re.compile(r"(?<!\d)(\d{4})([-/.]?)(\d{1,2})\2(\d{1,2})(?!\d)")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _LONGEST_DATE = 60
-_PROSE = re.compile(r"^[^\n:]*\w+(?:[ \t]+\S+){3}", re.MULTILINE)
 _SERIES = ("eip", "erc", "bip", "caip")
 _FIELDS = frozenset(
     """
@@ -55,9 +54,21 @@ def is_front_matter(text: str) -> bool:
     """
     fields = yaml_fields(text) or header_fields(text)
     if not fields:
-        return not _PROSE.search(text)
+        return not _is_prose(text)
     named = any(key in _FIELDS for key in fields)
-    return named or not re.search(r"\n[ \t]*\r?\n[ \t]*\S", text.strip()) or not _PROSE.search(text)
+    return named or not re.search(r"\n[ \t]*\r?\n[ \t]*\S", text.strip()) or not _is_prose(text)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a line has a word, before any colon, that three others follow."""
+    for line in text.split("\n"):
+        words = line.split()
+        for word in words[:-3]:
+            if ":" in word:
+                break
+            if word[-1].isalnum() or word[-1] == "_":
+                return True
+    return False
 
 
 def toml_fields(text: str) -> dict[str, str]:

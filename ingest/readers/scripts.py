@@ -14,7 +14,7 @@ from typing import Literal
 RAISED, LOWERED, CLOSED = "\ufdd0", "\ufdd1", "\ufdd2"
 """What encloses raised and lowered text until its meaning is known; no text has these non-characters."""
 
-_SCRIPT = re.compile(f"[{RAISED}{LOWERED}][^{CLOSED}]*{CLOSED}")
+_SCRIPT = re.compile(f"[{RAISED}{LOWERED}][^{RAISED}{LOWERED}{CLOSED}]*+{CLOSED}")
 _MARK = re.compile(r"\d{1,3}(?:\s?[,–-]\s?\d{1,3})*|[a-z]")
 _SIGN = re.compile(r"[*∗†‡§¶®©™°′″]+|(?i:st|nd|rd|th)")
 _NAMED_SIGNS = {"TM": "™", "SM": "℠"}
@@ -221,7 +221,7 @@ def _meaning(before: str, label: str) -> Literal["mark", "power", "open"]:
     if before[-1].isdigit():
         listed = not label.isalnum()
         return "mark" if listed or (_YEAR.search(before) and label.isdigit()) else "open"
-    word = re.search(r"[^\W\d_]*$", before)
+    word = re.search(r"(?<![^\W\d_])[^\W\d_]*+$", before)
     if word is None or len(word[0]) < 2 or _POWER_OF.search(before):
         return "open" if label.isalnum() else "power"
     return "mark"

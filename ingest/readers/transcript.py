@@ -17,8 +17,8 @@ TRANSCRIPT = "text/vtt"
 _TIMES = re.compile(
     r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,]\d{1,3}\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{2})[.,]\d{1,3}.*"
 )
-_SPEAKER = re.compile(r"<v(?:\.[\w.]+)?\s+([^>]+)>")
-_TAG = re.compile(r"</?[a-zA-Z][^>]*>|<\d[\d:.]*>|\{\\[^}]*\}")
+_SPEAKER = re.compile(r"<v(?:\.[\w.]++)?+\s++([^<>]++)>")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*+>|<\d[\d:.]*+>|\{\\[^{}]*+\}")
 _ASIDE = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*$")
 _SECONDS, _MOST_SECONDS, _PAUSE = 20, 90, 8
@@ -47,7 +47,7 @@ def read_transcript(text: str) -> Parsed:
         out += f"{time}\n\n"
         blocks.append(Block("paragraph", len(out), len(out) + len(said)))
         out += f"{said}\n\n"
-    title = re.match(r"\ufeff?WEBVTT[ \t]+-?[ \t]*(\S.*)", text)
+    title = re.match(r"\ufeff?WEBVTT[ \t]++-?[ \t]*+(\S.*)", text)
     return Parsed(out, tuple(blocks), Facts(title=title[1].strip() if title else None))
 
 

@@ -29,7 +29,7 @@ from ingest.sources import Facts, Source
 from ingest.time_limit import time_limit
 
 _ATTRIBUTES, _MODULES, _SOLIDITY = ".gitattributes", ".gitmodules", ".sol"
-_SUBMODULE = re.compile(r"^\s*(path|url)\s*=\s*(.+?)\s*$", re.MULTILINE)
+_SUBMODULE = re.compile(r"^[ \t]*+(path|url)[ \t]*+=[ \t]*+(\S.*)", re.MULTILINE)
 
 
 class Repository:
@@ -257,7 +257,7 @@ def _submodules(text: str) -> dict[str, str]:
     """The addresses of submodules by their paths, as `.gitmodules` has them."""
     urls: dict[str, str] = {}
     for section in text.split("[submodule")[1:]:
-        stated = dict(_SUBMODULE.findall(section))
+        stated = {name: value.strip() for name, value in _SUBMODULE.findall(section)}
         if "path" in stated and "url" in stated:
             urls[stated["path"]] = shown(stated["url"])
     return urls

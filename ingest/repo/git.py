@@ -53,9 +53,9 @@ _USERINFO = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 _FAULTS: Sequence[tuple[re.Pattern[str], type[SourceError], str]] = tuple(
     (re.compile(said, re.IGNORECASE), fault, message)
     for said, fault, message in (
-        ("could not read (Username|Password)|Authentication failed|Permission denied|403", SourceError,
+        ("could not read (Username|Password)|Authentication failed|Permission denied|error: 403", SourceError,
          "needs a password or key that git's helpers do not have; log in with git, or check the address"),
-        ("(?<!ref )not found|does not exist|404|does not appear to be a git repo", Gone,
+        ("(?<!ref )not found|does not exist|error: 404|does not appear to be a git repo", Gone,
          "there is no such repository; check the address"),
         ("couldn't find remote ref|not our ref|no such remote ref|unadvertised object", SourceError,
          "has no such ref; give a branch, a tag or a whole commit with --ref"),

@@ -405,10 +405,9 @@ def test_as_of_a_day_nothing_newer_is_found_by_words_or_by_vectors(
         "doc:retrieved-at-midnight": (None, last + timedelta(microseconds=1)),
     }
     with Library.writer(tmp_path) as writer:
-        for uri, (published, retrieved) in moments.items():
-            writer.add(
-                *make(uri, ["The base fee is burned. "], published_at=published, retrieved_at=retrieved)
-            )
+        for at, (uri, (published, retrieved)) in enumerate(moments.items()):
+            text = f"The base fee is burned, says note {at}. "
+            writer.add(*make(uri, [text], published_at=published, retrieved_at=retrieved))
     reader = Library(tmp_path)
     wanted = {"doc:published-that-day", "doc:retrieved-in-its-last-moment"}
     for options in (Options(words=1, vectors=0), Options(words=0, vectors=1)):
