@@ -75,6 +75,7 @@ class _Search:
         self._stated = stated
         self._entries: dict[Path, _Entry] = {}
         self._missing: set[Path] = set()
+        self._manifest: Path | None = None
         self._roots: list[Path] = []
         self._sources: dict[str, Source] = {}
         self._other_kinds: Counter[str] = Counter()
@@ -90,7 +91,8 @@ class _Search:
     def read_manifest(self, manifest: Path) -> None:
         """Takes in a manifest. Raises SourceError when it cannot be used at all."""
         rows = manifest_rows(manifest)
-        root = manifest.resolve().parent
+        self._manifest = manifest.resolve()
+        root = self._manifest.parent
         for number, row in enumerate(rows, start=1):
             what = f"{manifest.name} entry {number}"
             try:
@@ -147,6 +149,7 @@ class _Search:
 
     def _add_files(self, target: str, root: Path, files: Sequence[Path]) -> None:
         others: Counter[str] = Counter()
+        files = [file for file in files if file.resolve() != self._manifest]
         for file in files:
             if not file.is_file():
                 others["pipes and broken links"] += 1

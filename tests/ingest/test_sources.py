@@ -110,6 +110,7 @@ def test_a_manifest_gives_addresses_and_facts(tree: Tree, manifest: Callable[...
     assert (first.path, first.uri) == ("papers/a.md", "https://example.org/at/papers/a.md")
     assert first.stated == Facts(kind=Kind.PAPER, chain="eip155:1", licence="MIT", commit="c0ffee")
     assert second.uri == (root / "papers/b.md").as_uri()
+    assert [one.path for one in find([str(root)], manifest=listed).sources] == ["papers/a.md", "papers/b.md"]
 
 
 def test_a_manifest_alone_means_everything_in_it(tree: Tree, manifest: Callable[..., Path]) -> None:
