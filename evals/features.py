@@ -10,7 +10,6 @@ without a tenth of the documents, and says how the sentences of that tenth stand
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,11 +28,10 @@ from agent.answerers.features import WEIGHTS, features, names
 from agent.answerers.question_terms import QuestionTerms
 from agent.answerers.quoted import CANDIDATES
 from agent.requests.pack import joined
-from evals.reader import QUESTIONS, Question, is_right, read_questions
+from evals.reader import FOLDS, QUESTIONS, Question, is_right, read_questions
 from index.errors import ChainciteError
 from index.library import Library
 
-FOLDS = 10
 PENALTY = 0.02
 """Of the mean loss of a question, for a squared weight of 1."""
 
@@ -61,9 +59,7 @@ def found(questions: Sequence[Question], library: Library) -> Iterator[Found]:
         there = candidates(sections, asked, library, Wish(text, text))
         right = np.array([is_right(one, question.answers) for one in there], np.bool_)
         if right.any():
-            first = min(answer.path for answer in question.answers)
-            fold = int(hashlib.sha256(first.encode()).hexdigest(), 16) % FOLDS
-            yield Found(features(text, asked, there).astype(np.float64), right, fold)
+            yield Found(features(text, asked, there).astype(np.float64), right, question.fold)
 
 
 def fitted(some: Sequence[Found]) -> _Rows:

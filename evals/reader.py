@@ -54,8 +54,8 @@ BATCH = 12
 RANK = 32
 """Rank of the difference that is shipped."""
 
-HELD = 10
-"""One document of so many is held back, with its questions."""
+FOLDS = 10
+"""Parts that the documents are divided into, with their questions; the first is held back."""
 
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_OFFLINE": "1"}
 """Variables that keep the loading of the base model silent and off the network."""
@@ -89,10 +89,15 @@ class Question(BaseModel, frozen=True):
     answers: tuple[Answer, ...] = Field(min_length=1)
 
     @property
-    def held(self) -> bool:
-        """Whether it is held back, by its first document in the order of paths."""
+    def fold(self) -> int:
+        """The part it is in, below `FOLDS`, by its first document in the order of paths."""
         first = min(answer.path for answer in self.answers)
-        return int(hashlib.sha256(first.encode()).hexdigest(), 16) % HELD == 0
+        return int(hashlib.sha256(first.encode()).hexdigest(), 16) % FOLDS
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held back."""
+        return self.fold == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from index.reader import InContext
 from index.values import Document, Kind, Passage
 
 MOST_SENTENCES, MORE_SENTENCES = 3, 6
-"""Sentences of an answer, and of one that is asked for a list or for several things."""
+"""Sentences of an answer, and of one that is asked for a list."""
 
 
 _LONG, _RUN = 700, 400

@@ -84,8 +84,8 @@ class Support:
     def margin(self) -> float:
         """Log odds that the evidence answers the question, less those at which it is refused.
 
-        A logistic fit of 166 questions that neither the reader nor the weights of words were fitted to, each
-        asked with and without the documents that answer it; the bound refuses 6 % of those that are answered.
+        A logistic fit of 166 questions that the reader was not trained on, each asked with and without the
+        documents that answer it; the bound refuses 6 % of those that are answered.
         """
         known = 1.3 * self.closeness + 1.04 * self.covered + 0.68 * self.information + 1.46 * self.read
         return known - 4.1 * self.unnamed - _REFUSED

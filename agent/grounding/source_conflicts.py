@@ -52,18 +52,20 @@ def disagreements(
 
 def _differing(here: Sequence[Fact], there: Sequence[Fact]) -> tuple[str, str] | None:
     """One value of each, of the same sort, where no value of that sort is in both."""
-    ours, theirs = (
-        {_sort(fact): _of_sort(some, fact) for fact in some if _sort(fact)} for some in (here, there)
-    )
+    ours, theirs = _by_sort(here), _by_sort(there)
     for sort in ours:
         if sort in theirs and ours[sort].keys().isdisjoint(theirs[sort]):
             return next(iter(ours[sort].values())), next(iter(theirs[sort].values()))
     return None
 
 
-def _of_sort(some: Sequence[Fact], like: Fact) -> dict[object, str]:
-    """The values of one sort, each with how it is written."""
-    return {_value(fact): fact.text for fact in some if _sort(fact) == _sort(like)}
+def _by_sort(some: Sequence[Fact]) -> dict[str, dict[object, str]]:
+    """The values of each sort, with how they are written."""
+    found: dict[str, dict[object, str]] = {}
+    for fact in some:
+        if sort := _sort(fact):
+            found.setdefault(sort, {})[_value(fact)] = fact.text
+    return found
 
 
 def _sort(fact: Fact) -> str:

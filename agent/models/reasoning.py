@@ -106,9 +106,7 @@ class ReasoningFilter:
             if self._close:
                 if tag == self._close:
                     return found
-            elif tag in _ANYWHERE or (
-                tag in _LEADING and not (self._shown or (out + self._pending[: found.start()]).strip())
-            ):
+            elif tag in _ANYWHERE or (tag in _LEADING and not self._begun(out, found.start())):
                 return found
         return None
 

@@ -45,7 +45,7 @@ class ToolCalls:
         return bool(self._calls)
 
     def add(self, pieces: Iterable[Any]) -> None:
-        """Takes the pieces of a delta; what is no object is passed over."""
+        """Takes the pieces of a delta; what is no object, or says nothing of a call, is passed over."""
         for piece in pieces:
             if isinstance(piece, Mapping):
                 function = piece.get("function")
@@ -53,6 +53,8 @@ class ToolCalls:
 
     def _add(self, piece: Mapping[str, Any], function: Mapping[str, Any]) -> None:
         index, name, given = piece.get("index"), _text(function.get("name")), function.get("arguments")
+        if not (name or given is not None or piece.get("id")):
+            return
         call = self._continued(index if isinstance(index, int) else None, _text(piece.get("id")), name)
         call.name = call.name or name
         if isinstance(given, str):

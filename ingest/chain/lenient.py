@@ -7,6 +7,7 @@ that is not there, or is cut off, is none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,8 @@ def decode_leniently(types: Sequence[str], data: bytes) -> list[Any]:
     if len(data) > LONGEST:
         raise ValueError("too long")
     codec = _codec()
-    try:
+    with suppress(*faults):
         return list(codec.decode(types, data, strict=False))
-    except faults:
-        pass
     values: list[Any] = []
     for at, kind in enumerate(types):
         alone = [given if place == at else _head(given) for place, given in enumerate(types)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.models import Models
@@ -192,6 +192,7 @@ def test_whatever_a_chunk_holds_the_end_is_an_answer_or_an_error_of_ours(connect
 
         @settings(max_examples=100)
         @given(raw=chunks, after=st.integers(0, 3), streamed=st.booleans())
+        @example(raw='{"choices": [{"delta": {"tool_calls": {"index": 0}}}]}', after=0, streamed=False)
         def holds(raw: str, after: int, streamed: bool) -> None:
             nonlocal reply
             reply = replace(broken("malformed", text, after=after), raw=raw)
