@@ -25,8 +25,10 @@ from ingest.time_limit import time_limit
 
 
 class Papers(Options):
-    """Read papers and proposals: PDF, HTML, Markdown, MediaWiki, LaTeX, plain text.
+    """Read papers, proposals and other documents.
 
+    PDF, HTML, Markdown, MediaWiki, LaTeX, reStructuredText, Org, plain text; Word, slides, EPUB; notebooks,
+    CSV, JSON; mail, transcripts, and zip archives of these.
     Exit status 2 when something was skipped; the rest is in the library all the same.
     """
 

@@ -111,7 +111,7 @@ def read(
     limits: Limits = DEFAULT_LIMITS,
     types: Types = NO_TYPES,
 ) -> Reading:
-    """Reads a source's bytes as a PDF, HTML, Markdown, MediaWiki, LaTeX, code or plain text.
+    """Reads a source's bytes in the format that they are in, one of `ingest.sources.FORMATS` or code.
 
     The format follows from the bytes, the media type an HTTP answer gave, and the name, in that order.
     types: of the files that a Solidity file imports.
@@ -130,6 +130,7 @@ def read(
         parsed.pages,
         parsed.warnings,
         parsed.identifiers,
+        lost=parsed.lost,
         has_lines=form not in _WITHOUT_LINES,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -83,17 +84,20 @@ def read_zip(body: bytes, limits: Limits, reader: Reader) -> Parsed:
     reader: what reads the bytes of a member by its name. Raises SourceError where none can be read.
     """
     archive = Archive(body, limits)
-    text, blocks, warnings = "", list[Block](), list[str]()
+    text, blocks, warnings, lost = "", list[Block](), list[str](), Counter[str]()
     for name in sorted(archive.names()):
         if "." + name.rpartition(".")[2].lower() not in FORMATS:
             warnings.append(f"{name!r} is of a format that is not read; it is left out")
+            lost["members of an archive"] += 1
             continue
         try:
             parsed = reader(archive.read(name), name)
         except SourceError as error:
             said = str(error)
             warnings.append(f"{said if name in said else f'{name!r} {said}'}; it is left out")
+            lost["members of an archive"] += 1
             continue
+        lost.update(dict(parsed.lost))
         warnings += [f"{name!r}: {warning}" for warning in parsed.warnings]
         head = f"{name}\n\n"
         blocks.append(Block("heading", len(text), len(text) + len(name), 1, name))
@@ -102,7 +106,7 @@ def read_zip(body: bytes, limits: Limits, reader: Reader) -> Parsed:
     if not text:
         why = f": {warnings[0]}" if warnings else f"; readable are {' '.join(FORMATS)}"
         raise SourceError(f"is an archive without a file that can be read{why}")
-    return Parsed(text, tuple(blocks), warnings=tuple(warnings))
+    return Parsed(text, tuple(blocks), warnings=tuple(warnings), lost=tuple(lost.items()))
 
 
 def _under(parsed: Parsed, at: int) -> Iterator[Block]:

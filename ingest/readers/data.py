@@ -82,7 +82,8 @@ def read_jsonl(text: str) -> Parsed:
         else ()
     )
     parsed = _written(parts)
-    return Parsed(parsed.text, parsed.blocks, warnings=warnings)
+    lost = (("lines that are not JSON", len(faulty)),) if faulty else ()
+    return Parsed(parsed.text, parsed.blocks, warnings=warnings, lost=lost)
 
 
 def _written(parts: Sequence[tuple[str, str]]) -> Parsed:

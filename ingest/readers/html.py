@@ -54,8 +54,9 @@ def read_html(body: bytes, url: str) -> Parsed:
         title=found.title, authors=names(found.author or ""), published_at=day_of(found.date or "")
     )
     parsed = read_markdown(text, url)
-    lost = tuple(f"{count} embedded <{name}> not read" for name, count in embedded.items())
-    return replace(parsed, facts=stated.over(parsed.facts), warnings=lost)
+    lost = tuple((f"embedded <{name}>", count) for name, count in embedded.items())
+    warnings = tuple(f"{count} {what} not read" for what, count in lost)
+    return replace(parsed, facts=stated.over(parsed.facts), warnings=warnings, lost=lost)
 
 
 def parsed_html(body: bytes | str) -> BeautifulSoup:

@@ -27,12 +27,12 @@ def read_mail(body: bytes) -> Parsed:
     """
     boxed = bool(_FROM_LINE.match(body))
     sources = _FROM_LINE.split(body)[1:_MOST_MESSAGES] if boxed else [body]
-    text, blocks, warnings, messages = "", list[Block](), list[str](), list[EmailMessage]()
+    text, blocks, left_out, messages = "", list[Block](), list[str](), list[EmailMessage]()
     for source in sources:
         message = BytesParser(EmailMessage, policy=policy.default).parsebytes(source)
         words, left = _words(message), list(_attachments(message))
         subject = _header(message, "subject") or "no subject"
-        warnings += [f"{subject!r}: attachment {name!r} not read" for name in left]
+        left_out += [f"{subject!r}: attachment {name!r} not read" for name in left]
         if not words:
             continue
         messages.append(message)
@@ -45,7 +45,8 @@ def read_mail(body: bytes) -> Parsed:
         raise SourceError("holds no message with words in it")
     people = tuple(dict.fromkeys(name for message in messages for name in _people(message)))
     facts = Facts(title=_title(messages), authors=people, published_at=_day(messages[0]))
-    return Parsed(text, tuple(blocks), facts, warnings=tuple(warnings))
+    lost = (("attachments", len(left_out)),) if left_out else ()
+    return Parsed(text, tuple(blocks), facts, warnings=tuple(left_out), lost=lost)
 
 
 def _title(messages: list[EmailMessage]) -> str | None:

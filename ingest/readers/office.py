@@ -42,8 +42,10 @@ def read_docx(body: bytes, limits: Limits) -> Parsed:
     soup = parsed_html(page.value)
     pictures = len(soup.select("img"))
     parsed = read_markdown(as_markdown(soup), "")
-    warnings = (f"{pictures} pictures not read",) if pictures else ()
-    return Parsed(parsed.text, parsed.blocks, _properties(archive).over(parsed.facts), warnings=warnings)
+    lost = (("pictures", pictures),) if pictures else ()
+    warnings = tuple(f"{count} {what} not read" for what, count in lost)
+    facts = _properties(archive).over(parsed.facts)
+    return Parsed(parsed.text, parsed.blocks, facts, warnings=warnings, lost=lost)
 
 
 def _properties(archive: Archive) -> Facts:
@@ -131,7 +133,8 @@ def read_epub(body: bytes, limits: Limits) -> Parsed:
     text = "\n\n".join(chapter for chapter in chapters if re.search(r"\w", chapter))
     parsed = read_markdown(text, "")
     warnings = tuple(f"chapter {name!r} is not in the book" for name in missing)
-    return Parsed(text, parsed.blocks, _told(contents).over(parsed.facts), warnings=warnings)
+    lost = (("missing chapters", len(missing)),) if missing else ()
+    return Parsed(text, parsed.blocks, _told(contents).over(parsed.facts), warnings=warnings, lost=lost)
 
 
 def _spine(contents: Tag, folder: str) -> Iterator[str]:

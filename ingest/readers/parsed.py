@@ -25,6 +25,7 @@ class Parsed:
     pages: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
     identifiers: tuple[tuple[int, str], ...] = ()
+    lost: tuple[tuple[str, int], ...] = ()
 
 
 def lines_of(text: str, start: int = 0) -> list[str]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -34,6 +34,8 @@ _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?: [A-ZÀ-Þ][\w'’.-]*){1,3}")
 _MARKS = re.compile(r"⁽[^⁽⁾]*+⁾|[*∗†‡§¶]")
 _PARTED = re.compile(r"(?<!\s)\s++(?:and|&)\s++|\|")
 _HELP = 'run the file through OCR, or set ocr = "eng" where Tesseract is installed'
+_NO_TEXT = "lost, without a text layer, such as a scan"
+_GARBLED = "in a font that does not say which characters it shows"
 OCR_MARK = "Read by OCR"
 """The heading of a page whose text was recognised, as citations show it."""
 
@@ -67,12 +69,18 @@ def read_pdf(body: bytes, limits: Limits) -> Parsed:
     for number, lines in read.items():
         pages[number - 1] = _recognised_lines(lines)
     parsed = _marked(lay_out(pages))
-    warnings += _lost(found, [page for page in scanned if page not in read])
+    lost = {_NO_TEXT: [page for page in scanned if page not in read], _GARBLED: _garbled(found)}
+    warnings += (f"{_pages(at, found)} {why}; {_HELP}" for why, at in lost.items() if at)
     if read:
         warnings.append(
             f"{_pages(list(read), found)} read by OCR, which makes mistakes; compare with the scan"
         )
-    return replace(parsed, facts=_facts(answer["metadata"], pages), warnings=tuple(warnings))
+    return replace(
+        parsed,
+        facts=_facts(answer["metadata"], pages),
+        warnings=tuple(warnings),
+        lost=tuple((f"pages {why}", len(at)) for why, at in lost.items() if at),
+    )
 
 
 def _recognised(
@@ -143,15 +151,11 @@ def _scanned(found: Sequence[Mapping[str, Any]]) -> list[int]:
     ]
 
 
-def _lost(found: Sequence[Mapping[str, Any]], scanned: Sequence[int]) -> Iterator[str]:
-    """A warning for each kind of page whose text is not there to be read."""
+def _garbled(found: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The numbers of the pages whose characters are not known, from 1."""
     sizes = [sum(len(run[0]) for run in page["runs"]) for page in found]
     pairs = enumerate(zip(found, sizes, strict=True), start=1)
-    garbled = [at for at, (page, size) in pairs if size and page["unmapped"] > 0.3 * size]
-    if scanned:
-        yield f"{_pages(scanned, found)} lost, without a text layer, such as a scan; {_HELP}"
-    if garbled:
-        yield f"{_pages(garbled, found)} in a font that does not say which characters it shows; {_HELP}"
+    return [at for at, (page, size) in pairs if size and page["unmapped"] > 0.3 * size]
 
 
 def _pages(numbers: Sequence[int], found: Sequence[object]) -> str:

@@ -166,6 +166,7 @@ def test_a_mail_says_who_wrote_it_when_and_what_was_left_out(reading: Read) -> N
     assert document.published_at == date(2021, 8, 5)
     assert "The fee is 3 bips." in read.text
     assert "'a.pdf' not read" in read.warnings[0]
+    assert read.lost == (("attachments", 1),)
 
 
 def test_of_an_archive_what_can_be_read_is_read_and_the_rest_named(reading: Read) -> None:
@@ -183,6 +184,7 @@ def test_of_an_archive_what_can_be_read_is_read_and_the_rest_named(reading: Read
     assert all(
         any(name in warning for warning in read.warnings) for name in ("b.bin", "zeros.txt", "inner.zip")
     )
+    assert read.lost == (("members of an archive", 3),)
 
 
 @pytest.mark.parametrize(

@@ -352,6 +352,7 @@ def test_a_web_page_loses_no_list_table_definition_or_power(reading: Read) -> No
         assert text in read.text
     assert "cookies" not in read.text
     assert "iframe" in read.warnings[0]
+    assert sum(count for _, count in read.lost) > 0
 
 
 def test_a_web_page_without_text_is_refused(reading: Read) -> None:
