@@ -114,8 +114,10 @@ class Quoted:
         _check_room(packing, plan, found)
         if not found.support.enough and not (found.quotes and _is_told(question, named)):
             return _refused(plan, packing, hits, NOT_IN_LIBRARY)
-        weights = IdfWeights(self._library)
-        return _draft(plan, packing, _disputed(found, weights), notes, weights)
+        draft = _draft(plan, packing, found.quotes, notes)
+        if wish.compares or len(wish.named) > 1:
+            return draft
+        return _disputed(draft, found, plan, IdfWeights(self._library))
 
     def _subject(self, question: Question) -> tuple[str, tuple[str, ...]]:
         """What passages are found by: the question, its words as the library spells them.
@@ -258,16 +260,28 @@ def _check_room(packing: Packing, plan: Budget, found: Extraction) -> None:
         )
 
 
-def _disputed(found: Extraction, weights: IdfWeights) -> tuple[Quote, ...]:
-    """The quotes, and the best of the others that gives another value for what they say."""
+def _disputed(draft: Draft, found: Extraction, plan: Budget, weights: IdfWeights) -> Draft:
+    """The draft with the best of the other sentences that gives another value for what it says, told as such.
+
+    Where documents are to be told apart, that they differ is what was asked, and no news.
+    """
     said, others = (list(zip(*_cited(some), strict=True)) for some in (found.quotes, found.others))
     against = contradicting(said, others, weights)
-    return found.quotes if against is None else (*found.quotes, found.others[against])
+    more = found.quotes if against is None else (*found.quotes, found.others[against])
+    fits = plan.count(lines(*_cited(more))) <= plan.reserve
+    sentences, citations = _cited(more if fits else found.quotes)
+    text = lines(sentences, citations)
+    return replace(
+        draft,
+        text=text,
+        sentences=sentences,
+        citations=citations,
+        disagreements=disagreements(sentences, citations, weights),
+        usage=replace(draft.usage, tokens_out=plan.count(text)),
+    )
 
 
-def _draft(
-    plan: Budget, packing: Packing, quotes: Sequence[Quote], notes: tuple[str, ...], weights: IdfWeights
-) -> Draft:
+def _draft(plan: Budget, packing: Packing, quotes: Sequence[Quote], notes: tuple[str, ...]) -> Draft:
     sentences, citations = _cited(quotes)
     text = lines(sentences, citations)
     return Draft(
@@ -277,7 +291,6 @@ def _draft(
         packing=packing.report,
         answered_by=EXTRACTIVE,
         notes=notes,
-        disagreements=disagreements(sentences, citations, weights),
         usage=Usage(plan.question + packing.report.evidence, plan.count(text), 0.0),
     )
 

@@ -94,7 +94,7 @@ def told(answer: Answer) -> list[str]:
             f"{value} " + "".join(f"[{number}]{whose.get(number, '')}" for number in numbers)
             for value, numbers in zip(one.values, one.citations, strict=True)
         ]
-        out.append(f"the sources disagree: {' against '.join(sides)}")
+        out.append(f"the sources differ: {' against '.join(sides)}")
     published, retrieved = answer.age
     said = [f"published {_days(*published)}"] if published else []
     said += [f"retrieved {_days(*retrieved)}"] if retrieved else []

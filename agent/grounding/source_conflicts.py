@@ -11,6 +11,7 @@ from agent.answers.values import Citation, Disagreement, Sentence
 from agent.grounding.evidence_selection import IdfWeights
 from agent.grounding.fact_extraction import Fact, facts
 from agent.text.quantities import Quantity
+from index.values import Kind
 
 _ALIKE = 0.6
 """The share of their information that two sentences must have in common, their values aside."""
@@ -33,13 +34,21 @@ def contradicting(
 def disagreements(
     sentences: Sequence[Sentence], citations: Sequence[Citation], weights: IdfWeights
 ) -> tuple[Disagreement, ...]:
-    """The pairs of sentences, alike in words, of different documents, that share no value of one unit."""
-    documents = {citation.number: citation.source.uri for citation in citations}
+    """The pairs of sentences, alike in words, of different documents, that share no value of one unit.
+
+    Rows of a chain are each of their own place there, and contradict nothing.
+    """
+    documents = {
+        citation.number: citation.source.uri
+        for citation in citations
+        if citation.source.kind is not Kind.EVENT
+    }
     found = [facts(sentence.text) for sentence in sentences]
     pairs = []
     for one, other in combinations(range(len(sentences)), 2):
-        here, there = ({documents[number] for number in sentences[at].citations} for at in (one, other))
-        if not here & there and (values := _differing(found[one], found[other])):
+        here, there = (documents.keys() & set(sentences[at].citations) for at in (one, other))
+        apart = {documents[n] for n in here}.isdisjoint(documents[n] for n in there)
+        if here and there and apart and (values := _differing(found[one], found[other])):
             said = [*found[one], *found[other]]
             pairs.append((one, other, values, [_without(said, sentences[at].text) for at in (one, other)]))
     weights.contents_of([text for *_, texts in pairs for text in texts])

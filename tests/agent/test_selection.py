@@ -109,10 +109,12 @@ def test_a_source_that_says_another_value_is_shown_beside(library, hit_of, here,
     ]
     answer = ask(library, "How is the withdrawal of the vault bound?", 600)
     assert {one.values for one in answer.disagreements} <= {values, values and values[::-1]}
-    told_beside = "the sources disagree" in to_markdown(answer)
+    told_beside = "the sources differ" in to_markdown(answer)
     assert bool(answer.disagreements) == told_beside == (values is not None)
     if values:
         assert len({one.source.designation for one in answer.citations} & {"EIP-1", "EIP-2"}) == 2
+    asked_apart = ask(library, "How does EIP-1 differ from EIP-2 in the withdrawal of the vault?", 600)
+    assert asked_apart.disagreements == ()
 
 
 def test_support_grows_with_what_the_evidence_holds(library):
