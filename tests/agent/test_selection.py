@@ -107,7 +107,10 @@ def test_a_source_that_says_another_value_is_shown_beside(library, hit_of, here,
         hit_of(f"The withdrawal of the vault is bound {there}.\n", "EIP-2"),
         hit_of("Nothing of the kind stands in this note about seed phrases.\n", "EIP-3"),
     ]
-    answer = ask(library, "How is the withdrawal of the vault bound?", 600)
+    tight = ask(library, "How is the withdrawal of the vault bound?", 500)
+    assert tight.usage.tokens_out <= tight.packing.reserve
+    answer = ask(library, "How is the withdrawal of the vault bound?", 1200)
+    assert answer.usage.tokens_out <= answer.packing.reserve
     assert {one.values for one in answer.disagreements} <= {values, values and values[::-1]}
     told_beside = "the sources differ" in to_markdown(answer)
     assert bool(answer.disagreements) == told_beside == (values is not None)
