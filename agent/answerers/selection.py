@@ -184,7 +184,10 @@ def _choose(
         left.discard(best)
         if chosen and best not in due and scores[best] < floor:
             continue
-        twin = any(float(vectors[best] @ vectors[i]) > _TWIN for i in chosen)
+        twin = any(
+            float(vectors[best] @ vectors[i]) > _TWIN or candidates[best].stems == candidates[i].stems
+            for i in chosen
+        )
         if twin or not fits([candidates[i].quote for i in [*chosen, best]]):
             continue
         chosen.append(best)

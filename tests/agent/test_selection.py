@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,6 +120,20 @@ def test_a_source_that_says_another_value_is_shown_beside(library, hit_of, here,
         assert len({one.source.designation for one in answer.citations} & {"EIP-1", "EIP-2"}) == 2
     asked_apart = ask(library, "How does EIP-1 differ from EIP-2 in the withdrawal of the vault?", 600)
     assert asked_apart.disagreements == ()
+
+
+def test_a_sentence_that_stands_twice_is_quoted_once(library, hit_of):
+    rule = "The vault MUST round down towards zero."
+    for name, heading, more in (
+        ("EIP-1", "Shares of the depositors", "Depositors receive their shares in the same block.\n"),
+        ("EIP-2", "Assets of the treasury", "Treasurers withdraw only what the auditors have released.\n"),
+    ):
+        hit = hit_of(f"{rule}\n\n{more}", name)
+        library.hits.append(replace(hit, passage=replace(hit.passage, heading=(heading,))))
+    shown = [
+        sentence.text for sentence in ask(library, "How must the vault round towards zero?", 900).sentences
+    ]
+    assert shown.count(rule) == 1
 
 
 def test_support_grows_with_what_the_evidence_holds(library):
