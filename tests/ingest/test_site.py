@@ -106,6 +106,9 @@ def test_pages_after_the_limit_are_told(site: Server, tmp_path: Path) -> None:
         b"<html><body><a href='/a'>a</a></body></html>",
         b"<urlset><url>",
         b'<!DOCTYPE x [<!ENTITY a "aaaa">]><rss><channel>&a;</channel></rss>',
+        '<!DOCTYPE x [<!ENTITY a "http://127.0.0.1/a">]><rss><item><link>&a;</link></item></rss>'.encode(
+            "utf-16-le"
+        ),
         b"\x1f\x8bbroken",
         b"just words",
     ],
