@@ -175,7 +175,7 @@ class Repository:
         return sorted(items, key=lambda item: _is_other(item.key, held.get(self.link(item))))
 
     def _version(self, entry: Entry, others: Iterable[object]) -> str:
-        parts = (entry.oid, self._licence, *others)
+        parts = (entry.oid, self._licence, self._doors.limits.ocr, *others)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def _types(
