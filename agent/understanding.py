@@ -111,6 +111,8 @@ _ADVICE = re.compile(
     r"appreciate|recover)\b"
     r"|\bhow much will\b.{1,60}\bworth\b|\bprice prediction\b|\bworth (?:buying|investing|holding"
     r"|it to buy)\b"
+    r"|\b(?:do|would) you (?:think|believe|feel|prefer|recommend)\b|\byour (?:opinion|view|take)\b"
+    r"|\b(?:over|under)valued\b"
     r"|\b(?:financial|investment|tax|legal) advice\b|\bget rich\b|\bmake money\b"
     r"|\bmy (?:life )?savings\b|\brecommend\b.{0,40}"
     r"\b(?:wallet|exchange|coin|token|investment|portfolio|stock)s?\b",
@@ -186,6 +188,8 @@ def wants(text: str) -> Want:
 
     >>> [wants(q) for q in ("hi", "Should I buy ETH?", "What is EIP-1559?", "difference between A and B")]
     ['greeting', 'advice', 'definition', 'comparison']
+    >>> wants("Do you think that ether is overvalued?")
+    'advice'
     """
     if _GREETING.match(text):
         return "greeting"

@@ -22,7 +22,7 @@ _TERM = re.compile(
     re.IGNORECASE,
 )
 _DESIGNATION = re.compile(
-    r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ .]?#?0*([1-9][0-9]*+|0)(?![0-9])(?<!\.)", re.IGNORECASE
+    r"\b(EIP|ERC|BIP|CAIP|SLIP|RIP)S?[-_ .]?#?0*([1-9][0-9]*+|0)(?![0-9A-Za-z_])", re.IGNORECASE
 )
 _LISTED = re.compile(
     rf"\b({_SERIES})(?:S[-_ ]?#?[0-9]+"
@@ -128,6 +128,11 @@ def designations(text: str) -> list[str]:
 
     >>> designations("erc20 and EIP 1559, or BIP-0039"), designations("EIPs 1559 and 4844")
     (['ERC-20', 'EIP-1559', 'BIP-39'], ['EIP-1559', 'EIP-4844'])
+
+    Another name that begins with one is none:
+
+    >>> designations("Is ERC-721A an ERC?")
+    []
     """
     found = (f"{m.group(1).upper()}-{m.group(2)}" for m in _DESIGNATION.finditer(_listed(unified(text))))
     return list(dict.fromkeys(found))

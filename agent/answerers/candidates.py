@@ -179,7 +179,8 @@ def candidates(
             if not _quotable(body, sentence) or _aside(section, passage):
                 continue
             around = frozenset(corpus.stems(f"{passage.context}\n{sentence.lead}"))
-            opens = defined and at < 3 and bool(heading and OPENING.search(heading[-1]))
+            says = defined and at < 3 and sentence.unit not in ("code", "row")
+            opens = says and bool(heading and OPENING.search(heading[-1]))
             stems = tuple(corpus.stems(body))
             found.append(Candidate(section, passage, sentence, stems, around, before, named, opens))
             before = frozenset(stems)

@@ -199,8 +199,10 @@ def _opening(candidates: Sequence[Candidate], wish: Wish, asked: QuestionTerms) 
     """The sentence in which the document that is to be defined says first what it is."""
 
     def rank(i: int) -> tuple[float, int]:
-        share = asked.share(candidates[i].words)
-        return -share if share >= _NAMES_IT else 0.0, candidates[i].sentence.start
+        candidate = candidates[i]
+        share = asked.share(candidate.words)
+        place = candidate.section.passages[0].start + candidate.sentence.start
+        return -share if share >= _NAMES_IT else 0.0, place
 
     opens = [i for i, c in enumerate(candidates) if c.opens and c.section.document.uri in wish.named]
     return [min(opens, key=rank)] if wish.defines and opens else []

@@ -122,6 +122,27 @@ def test_a_source_that_says_another_value_is_shown_beside(library, hit_of, here,
     assert asked_apart.disagreements == ()
 
 
+def test_a_definition_begins_where_its_document_says_what_it_is(library, hits_of):
+    parts = (
+        (
+            "Abstract",
+            "## Abstract\n\nA vault lock is a promise that assets stay in their vault for a time.\n\n",
+        ),
+        ("Motivation", "Depositors asked for a promise that others can check.\n\n"),
+        ("Specification", "The vault lock opens for the keeper of the vault lock alone.\n"),
+    )
+    cuts = np.cumsum([len(text) for _, text in parts])[:-1].tolist()
+    hits = hits_of("".join(text for _, text in parts), cuts, "EIP-77")
+    library.hits += [
+        replace(hit, passage=replace(hit.passage, heading=(heading,)))
+        for hit, (heading, _) in zip(hits, parts, strict=True)
+        if heading != "Motivation"
+    ]
+    assert (
+        quotes(library, "What is EIP-77 vault lock?").quotes[0].text.startswith("A vault lock is a promise")
+    )
+
+
 def test_a_sentence_that_stands_twice_is_quoted_once(library, hit_of):
     rule = "The vault MUST round down towards zero."
     for name, heading, more in (
